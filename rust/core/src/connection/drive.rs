@@ -1,0 +1,233 @@
+//! What the reactor calls: readiness, deadlines, and the way of the bytes from the socket to the
+//! inbox.
+
+use std::io;
+use std::time::Instant;
+
+use bytes::Buf;
+use mio::{Registry, Token};
+
+use super::{Connection, Context, Driven, READS_IN_A_ROW, Stage};
+use crate::config::CLOSE_TIMEOUT;
+use crate::error::Failure;
+use crate::transport::Transport;
+use crate::websocket;
+
+impl Connection {
+    /// Gives the connection the name under which it is registered and its place in the order of
+    /// arrival.
+    pub(crate) fn attach(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        serial: u64,
+    ) -> io::Result<()> {
+        self.token = token;
+        self.serial = serial;
+        match &mut self.transport {
+            Some(transport) => transport.register(registry, token),
+            None => Ok(()),
+        }
+    }
+
+    /// The name under which the connection is registered.
+    pub(crate) fn token(&self) -> Token {
+        self.token
+    }
+
+    /// Ends the connection because the system would not watch its socket.
+    pub(crate) fn refuse(&mut self, error: &io::Error) {
+        self.fail(Failure::Socket(self.phase(), error.to_string()));
+    }
+
+    /// Whether there may be something to do before the system tells of it.
+    pub(crate) fn starts_ready(&self) -> bool {
+        matches!(self.stage, Stage::Dialing(_))
+    }
+
+    /// Whether nothing tells when there is something to do, so that each poll has to look.
+    pub(crate) fn needs_polling(&self) -> bool {
+        match &self.stage {
+            Stage::Dialing(dialing) => dialing.dial.is_resolving(),
+            _ => self.transport.as_ref().is_some_and(Transport::is_foreign),
+        }
+    }
+
+    /// When [`Connection::expire`] is to be called.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let dial = match &self.stage {
+            Stage::Dialing(dialing) => dialing.dial.deadline(),
+            _ => None,
+        };
+        dial.into_iter().chain(self.limit).min()
+    }
+
+    /// Acts on a deadline that has come; [`Driven::More`] if the connection is to be driven.
+    pub(crate) fn expire(&mut self, now: Instant) -> Driven {
+        if self.limit.is_some_and(|limit| now > limit) {
+            match self.stage {
+                Stage::Ending { .. } | Stage::Closed => self.drop_stream(),
+                _ => self.fail(Failure::Timeout(self.phase())),
+            }
+            return Driven::Idle;
+        }
+        Driven::More
+    }
+
+    /// Notes that the other side has ended its half of the stream.
+    pub(crate) fn note_read_ended(&mut self) {
+        self.read_ended = true;
+    }
+
+    /// Takes the connection off the attention list; starts the clock of a close.
+    pub(crate) fn attend(&mut self, now: Instant) -> Driven {
+        self.listed = false;
+        let waits = match &self.stage {
+            Stage::Open(socket) => socket.state() != websocket::State::Open,
+            Stage::Ending { .. } => true,
+            _ => false,
+        };
+        if waits && self.limit.is_none() {
+            self.limit = Some(now + CLOSE_TIMEOUT);
+        }
+        self.flush();
+        if self.broken.is_some() || !self.unread.is_empty() && self.has_room() {
+            Driven::More
+        } else {
+            Driven::Idle
+        }
+    }
+
+    /// Whether the reactor can forget the connection.
+    pub(crate) fn is_finished(&self) -> bool {
+        matches!(self.stage, Stage::Closed)
+    }
+
+    /// Does what can be done now: connects, reads, decodes.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) -> Driven {
+        if let Stage::Dialing(_) = self.stage {
+            self.dial(cx);
+        }
+        for _ in 0..READS_IN_A_ROW {
+            if let Stage::Open(_) = self.stage {
+                self.use_unread(cx);
+            }
+            if !self.has_room() {
+                return Driven::Idle;
+            }
+            if cx.budget.messages == 0 || cx.budget.bytes == 0 {
+                return Driven::More;
+            }
+            let Some(transport) = &mut self.transport else {
+                return Driven::Idle;
+            };
+            match transport.read(cx.scratch) {
+                Ok(0) => {
+                    self.ended(self.broken.clone());
+                    return Driven::Idle;
+                }
+                Ok(count) => {
+                    let scratch = std::mem::take(&mut cx.scratch);
+                    self.use_bytes(&scratch[..count], cx);
+                    cx.scratch = scratch;
+                    // A short read has emptied the socket, and what arrives later is told anew;
+                    // but for an end that was told already, and on systems that tell again only
+                    // after a read that would block.
+                    let emptied = count < cx.scratch.len() && cfg!(target_os = "linux");
+                    if emptied && !self.read_ended && self.broken.is_none() {
+                        return Driven::Idle;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if let Some(failure) = self.broken.take() {
+                        self.ended(Some(failure));
+                    }
+                    return Driven::Idle;
+                }
+                Err(error) => {
+                    let failure = Failure::Socket(self.phase(), error.to_string());
+                    let failure = self.broken.take().unwrap_or(failure);
+                    self.ended(Some(failure));
+                    return Driven::Idle;
+                }
+            }
+        }
+        Driven::More
+    }
+
+    fn use_bytes(&mut self, bytes: &[u8], cx: &mut Context<'_>) {
+        match self.stage {
+            Stage::Asking(_) | Stage::Answering(_) => {
+                self.unread.extend_from_slice(bytes);
+                self.upgrade();
+                if let Stage::Open(_) = self.stage {
+                    self.use_unread(cx);
+                }
+            }
+            Stage::Open(_) if self.unread.is_empty() => {
+                let used = self.decode(bytes, cx);
+                self.unread.extend_from_slice(&bytes[used..]);
+            }
+            Stage::Open(_) => {
+                self.unread.extend_from_slice(bytes);
+                self.use_unread(cx);
+            }
+            // Nobody wants it any more.
+            Stage::Dialing(_) | Stage::Ending { .. } | Stage::Closed => {}
+        }
+    }
+
+    /// Decodes what was left over by an earlier read.
+    fn use_unread(&mut self, cx: &mut Context<'_>) {
+        if self.unread.is_empty() {
+            return;
+        }
+        let mut unread = std::mem::take(&mut self.unread);
+        let used = self.decode(&unread, cx);
+        unread.advance(used);
+        if !unread.is_empty() {
+            self.unread = unread;
+        }
+    }
+
+    /// Decodes messages until the bytes, the inbox or the budget are used up; the bytes used.
+    fn decode(&mut self, bytes: &[u8], cx: &mut Context<'_>) -> usize {
+        let Stage::Open(socket) = &mut self.stage else {
+            return bytes.len();
+        };
+        let mut input = bytes;
+        while self.inbox.len() < self.inbox_limit && cx.budget.messages > 0 && cx.budget.bytes > 0 {
+            let Some(message) = socket.receive(&mut input, cx.arena, &mut self.outbox) else {
+                break;
+            };
+            cx.budget.messages -= 1;
+            cx.budget.bytes = cx.budget.bytes.saturating_sub(message.data.len());
+            self.inbox.push_back(message);
+        }
+        if socket.state() == websocket::State::Closed {
+            if let Some(frame) = socket.received_close() {
+                self.close_code = frame.code.map_or(0, i32::from);
+                self.close_reason.clone_from(&frame.reason);
+            }
+            self.failure = socket.violation().map(Failure::Violation);
+            self.end();
+        }
+        bytes.len() - input.len()
+    }
+
+    fn has_room(&self) -> bool {
+        self.inbox.len() < self.inbox_limit
+    }
+
+    /// The other side's end of the stream has been read.
+    fn ended(&mut self, failure: Option<Failure>) {
+        match self.stage {
+            Stage::Ending { .. } | Stage::Closed => {
+                self.flush();
+                self.drop_stream();
+            }
+            _ => self.fail(failure.unwrap_or_else(|| Failure::Ended(self.phase()))),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What calls answer when they cannot do what was asked, and why a connection ended.
+
+use std::io;
+
+use crate::upgrade::{AnswerError, HeaderError, Refusal};
+use crate::url::UrlError;
+use crate::websocket::Violation;
+
+/// Why a call was refused. Nothing has changed when a call returns one of these.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A server or client is active already.
+    #[error("the peer is active already")]
+    AlreadyInUse,
+    /// The URL cannot be used.
+    #[error("cannot use the url: {0}")]
+    Url(#[from] UrlError),
+    /// An entry of `handshake_headers` or `supported_protocols` cannot be sent.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// The bind address is no IP address and not `*`.
+    #[error("cannot bind to `{0}`: not an ip address and not `*`")]
+    BindAddress(String),
+    /// The port is not in 0..=65535.
+    #[error("port {0} is not in the range 0 to 65535")]
+    Port(i64),
+    /// The operating system did not give the address.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// The address asked for.
+        address: String,
+        /// What the operating system said.
+        error: String,
+    },
+    /// The operating system refused a resource: descriptors, mostly.
+    #[error("{0}")]
+    System(String),
+    /// TLS is not there yet.
+    #[error("tls is not available in this version")]
+    TlsUnavailable,
+    /// The TLS options are those of the other side.
+    #[error("the tls options are for the other side")]
+    TlsSide,
+    /// A time limit of 0 or less.
+    #[error("a time limit must be above 0")]
+    Timeout,
+    /// The peer is not connected.
+    #[error("the peer is not connected")]
+    Unconfigured,
+    /// There is no peer with this id.
+    #[error("no peer with the id {0}")]
+    UnknownPeer(i32),
+    /// The queue of packets is empty.
+    #[error("no packet is waiting")]
+    Unavailable,
+    /// `outbound_buffer_size` or `max_queued_packets` leaves no room for the message.
+    #[error("a message of {size} bytes does not fit into the outbound queue of {peers}")]
+    OutOfMemory {
+        /// Its size in bytes.
+        size: usize,
+        /// Whose queue is full.
+        peers: String,
+    },
+    /// The connection is not open, or is being closed.
+    #[error("the connection is not open")]
+    NotOpen,
+}
+
+impl Error {
+    /// What an [`io::Error`] becomes.
+    pub(crate) fn system(error: &io::Error) -> Self {
+        Self::System(error.to_string())
+    }
+}
+
+/// What a connection was doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Finding the addresses of a name.
+    Resolve,
+    /// Opening a TCP connection.
+    Connect,
+    /// Asking for, or answering, the upgrade to WebSocket.
+    Upgrade,
+    /// Waiting for the id that the server gives.
+    Id,
+    /// Exchanging messages.
+    Open,
+}
+
+impl std::fmt::Display for Phase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Resolve => "resolving the name",
+            Self::Connect => "connecting",
+            Self::Upgrade => "the upgrade",
+            Self::Id => "waiting for the id",
+            Self::Open => "the session",
+        })
+    }
+}
+
+/// Why a connection ended other than by a closing handshake.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The name has no address.
+    #[error("the name cannot be resolved: {0}")]
+    Resolve(String),
+    /// No address could be connected to.
+    #[error("cannot connect: {0}")]
+    Connect(String),
+    /// The phase took longer than it may.
+    #[error("{0} took too long")]
+    Timeout(Phase),
+    /// We, the server, refused the request.
+    #[error("upgrade refused with {}: {}", .0.status, .0.reason)]
+    Refused(Refusal),
+    /// We, the client, cannot use the server's answer.
+    #[error("the server's answer cannot be used: {0}")]
+    Answer(AnswerError),
+    /// The first message from the server is not an id.
+    #[error("the server's first message is not a valid id")]
+    InvalidId,
+    /// The other side broke the protocol.
+    #[error("protocol violation: {0}")]
+    Violation(Violation),
+    /// The other side ended the TCP connection without a close frame.
+    #[error("the connection was ended without a close frame in {0}")]
+    Ended(Phase),
+    /// The socket failed.
+    #[error("the connection failed in {0}: {1}")]
+    Socket(Phase, String),
+    /// The heartbeat was not answered.
+    #[error("no answer to the heartbeat")]
+    Heartbeat,
+}

@@ -1,0 +1,49 @@
+//! A WebSocket multiplayer peer driven by a non-blocking [`mio`] loop, without an engine.
+//!
+//! The rules are those of Godot's `WebSocketMultiplayerPeer`. Nothing here waits, starts a thread
+//! for I/O, or asks for the time: the caller polls and says what time it is.
+//!
+//! From the ground up: [`config`], [`url`], [`outbox`], a sans-IO [`websocket`], the HTTP
+//! [`upgrade`], [`transport`] and [`dial`], one [`connection`], the [`reactor`] that drives many,
+//! and on top of it [`peer`] (one WebSocket by itself) and [`multiplayer`].
+//!
+//! ```
+//! use std::time::Instant;
+//! use mio_websocket_core::multiplayer::{Event, MultiplayerPeer};
+//!
+//! let mut server = MultiplayerPeer::default();
+//! server.create_server(0, "127.0.0.1", Instant::now())?;
+//! for frame in 0..3 {
+//!     server.poll(Instant::now(), frame, false);
+//!     while let Some(event) = server.next_event() {
+//!         if let Event::PeerConnected(id) = event.event {
+//!             server.set_target(id);
+//!             server.put_packet(b"welcome")?;
+//!         }
+//!         server.finish_event(event);
+//!     }
+//!     while server.available() > 0 {
+//!         let packet = server.get_packet()?;
+//!         println!("{} bytes from {}", packet.data.len(), packet.peer);
+//!     }
+//!     server.flush();
+//! }
+//! # Ok::<(), mio_websocket_core::error::Error>(())
+//! ```
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod config;
+pub mod connection;
+pub mod dial;
+pub mod error;
+pub mod multiplayer;
+pub mod notice;
+pub mod outbox;
+pub mod peer;
+pub mod reactor;
+pub mod transport;
+pub mod upgrade;
+pub mod url;
+pub mod websocket;

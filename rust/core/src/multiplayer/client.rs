@@ -1,0 +1,176 @@
+//! The client's side of the multiplayer rules: one connection, whose first message is our id.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::SERVER_ID;
+use super::inbox::{Event, Inbox};
+use crate::config::{ConnectionConfig, PollBudget};
+use crate::connection::{SharedConnection, State};
+use crate::dial::Dial;
+use crate::error::{Error, Failure, Phase};
+use crate::notice::Notices;
+use crate::reactor::Reactor;
+use crate::url::Url;
+use crate::websocket::{Kind, close};
+
+/// How a client is after a poll.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It goes on.
+    Going,
+    /// It did not come to a connection, which is not signalled.
+    Failed,
+}
+
+pub(super) struct Client {
+    reactor: Reactor,
+    connection: SharedConnection,
+    /// 0 until the server has given one.
+    id: i32,
+    limit: Option<Instant>,
+    /// `peer_disconnected` is due in the next poll, or under way.
+    end: End,
+}
+
+#[derive(PartialEq, Eq)]
+enum End {
+    Open,
+    NextPoll,
+    Signalled,
+}
+
+impl Client {
+    /// Starts to connect; the id must be there by `limit`.
+    pub(super) fn dial(
+        dial: Dial,
+        url: Url,
+        requested_url: String,
+        config: Rc<ConnectionConfig>,
+        limit: Option<Instant>,
+    ) -> Result<Self, Error> {
+        let mut reactor = Reactor::new()?;
+        let connection = reactor.dial(dial, url, requested_url, config, limit);
+        Ok(Self { reactor, connection, id: 0, limit, end: End::Open })
+    }
+
+    pub(super) fn id(&self) -> i32 {
+        self.id
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.id != 0
+    }
+
+    pub(super) fn connection(&self) -> &SharedConnection {
+        &self.connection
+    }
+
+    /// Takes the id, then the messages, then notes the end.
+    pub(super) fn poll(
+        &mut self,
+        now: Instant,
+        budget: &mut PollBudget,
+        inbox: &mut Inbox,
+        notices: &mut Notices,
+    ) -> Outcome {
+        // Without a listener nothing can fail to be accepted.
+        let _ = self.reactor.poll(now, None, budget);
+        while self.reactor.next_touched().is_some() {}
+        let mut connection = self.connection.borrow_mut();
+        if self.id == 0 {
+            if let Some(first) = connection.receive() {
+                let Some(id) = parse_id(&first.data) else {
+                    notices.error(now, format!("{}", Failure::InvalidId));
+                    connection.close(i32::from(close::NORMAL), "");
+                    return Outcome::Failed;
+                };
+                self.id = id;
+                inbox.push_event(Event::PeerConnected(SERVER_ID));
+            } else if connection.state() == State::Closed {
+                let failure = connection.failure().map(ToString::to_string);
+                let text = format!("connection failed: {}", failure.unwrap_or_default());
+                match connection.failure() {
+                    Some(Failure::Answer(_)) => notices.error(now, text),
+                    _ => notices.verbose(text),
+                }
+                return Outcome::Failed;
+            } else if self.limit.is_some_and(|limit| now > limit) {
+                notices.verbose(format!("connection failed: {}", Failure::Timeout(Phase::Id)));
+                return Outcome::Failed;
+            } else {
+                return Outcome::Going;
+            }
+        }
+        let mut delivered = false;
+        while let Some(message) = connection.receive() {
+            inbox.push(SERVER_ID, message.data);
+            delivered = true;
+        }
+        if connection.state() == State::Closed && self.end != End::Signalled {
+            // As on a server: what came with the end can still be taken in this poll.
+            if delivered && self.end == End::Open {
+                self.end = End::NextPoll;
+            } else {
+                if let Some(failure) = connection.failure() {
+                    notices.verbose(format!("disconnected: {failure}"));
+                }
+                self.end = End::Signalled;
+                inbox.push_event(Event::PeerDisconnected(SERVER_ID));
+            }
+        }
+        Outcome::Going
+    }
+
+    /// Writes what waits to be written.
+    pub(super) fn flush(&mut self, now: Instant) {
+        self.reactor.flush(now);
+    }
+
+    /// Sends to the server.
+    pub(super) fn send(&self, data: &[u8], at_once: bool) -> Result<(), Error> {
+        let mut connection = self.connection.borrow_mut();
+        let sent = connection.send(Kind::Binary, data);
+        if at_once {
+            connection.flush();
+        } else {
+            connection.flush_later();
+        }
+        sent
+    }
+
+    /// Starts the closing handshake with the server.
+    pub(super) fn disconnect(&self) {
+        self.connection.borrow_mut().close(i32::from(close::NORMAL), "");
+    }
+
+    /// Ends the connection within this call.
+    pub(super) fn close(&self) {
+        let mut connection = self.connection.borrow_mut();
+        connection.close(i32::from(close::NORMAL), "");
+        connection.leave_now();
+    }
+}
+
+/// The id in a server's first message: four bytes, little-endian, at least 2.
+fn parse_id(message: &[u8]) -> Option<i32> {
+    let id = i32::from_le_bytes(message.try_into().ok()?);
+    (id > SERVER_ID).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_four_bytes_and_at_least_two() {
+        assert_eq!(parse_id(&[2, 0, 0, 0]), Some(2));
+        assert_eq!(parse_id(&i32::MAX.to_le_bytes()), Some(i32::MAX));
+        for bad in [1_i32, 0, -5] {
+            assert_eq!(parse_id(&bad.to_le_bytes()), None);
+        }
+        for bad in [&[][..], &[1, 2, 3], &[7, 0, 0, 0, 0]] {
+            assert_eq!(parse_id(bad), None);
+        }
+    }
+}

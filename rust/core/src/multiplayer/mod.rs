@@ -1,0 +1,413 @@
+//! The rules of a `MultiplayerPeer` over WebSockets, those of the engine's own class.
+//!
+//! The first message from a server is the client's id; after it each message is a packet.
+//! [`MultiplayerPeer::poll`] does all the work and collects events; the caller signals them one by
+//! one with [`MultiplayerPeer::next_event`] and [`MultiplayerPeer::finish_event`], with nothing
+//! borrowed in between, because a handler may call anything.
+
+mod client;
+mod inbox;
+mod server;
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use self::client::{Client, Outcome};
+use self::inbox::Inbox;
+pub use self::inbox::{Event, Packet};
+use self::server::Server;
+use crate::config::{
+    ConnectionConfig, DEFAULT_HANDSHAKE_TIMEOUT, MAX_WAITING_BYTES, MAX_WAITING_PACKETS, PollBudget,
+};
+use crate::connection::{SharedConnection, limit_after};
+use crate::dial::{Dial, Resolve};
+use crate::error::Error;
+use crate::notice::{Notice, Notices};
+use crate::reactor::Admission;
+use crate::upgrade::check_config;
+use crate::url::Url;
+
+/// The id of every server.
+pub const SERVER_ID: i32 = 1;
+
+/// The engine's `MultiplayerPeer.ConnectionStatus`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Neither server nor client.
+    Disconnected = 0,
+    /// A client without an id.
+    Connecting = 1,
+    /// A server, or a client with an id.
+    Connected = 2,
+}
+
+/// A server or client of WebSocket multiplayer.
+#[derive(Default)]
+pub struct MultiplayerPeer {
+    /// Settings for connections made from now on.
+    pub config: ConnectionConfig,
+    handshake_timeout: Option<Duration>,
+    mode: Mode,
+    /// Counts the calls that start or end a session.
+    session: u64,
+    inbox: Inbox,
+    notices: Notices,
+    target: i32,
+    pace: Pace,
+    /// The time of the last call that was told it.
+    now: Option<Instant>,
+    /// The settings as the last accepted connections got them.
+    shared_config: Option<Rc<ConnectionConfig>>,
+}
+
+#[derive(Default)]
+enum Mode {
+    #[default]
+    Disconnected,
+    Server(Box<Server>),
+    Client(Box<Client>),
+}
+
+/// When bytes leave. The engine's class writes inside `put_packet`, and games rely on a packet
+/// being on its way when the call returns. A peer that is polled once per frame can collect the
+/// packets of a frame instead: they leave when the packets of the poll have been taken, and at the
+/// end of the frame. Any other peer (polled in a loop, or not at all) writes at once.
+#[derive(Default)]
+struct Pace {
+    /// The frame of the last poll.
+    frame: Option<u64>,
+    /// Polled in an earlier frame and just once in the present one.
+    collects: bool,
+    /// Something has been collected and nobody has been told to flush.
+    flush_due: bool,
+    /// Packets have been taken since the last flush, so replies may wait.
+    has_taken: bool,
+}
+
+/// An event of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionEvent {
+    /// What to signal.
+    pub event: Event,
+    session: u64,
+}
+
+impl MultiplayerPeer {
+    /// Listens on `port` (0: chosen by the system) of `bind_address`: an IP address, or `*` for
+    /// both families.
+    ///
+    /// # Errors
+    /// When active already, when an argument or setting cannot be used, or when the system does not
+    /// give the address.
+    pub fn create_server(
+        &mut self,
+        port: i64,
+        bind_address: &str,
+        now: Instant,
+    ) -> Result<(), Error> {
+        self.check_idle()?;
+        check_config(&self.config)?;
+        let port = u16::try_from(port).map_err(|_| Error::Port(port))?;
+        let address = match bind_address {
+            "*" => None,
+            text => Some(text.parse().map_err(|_| Error::BindAddress(text.to_owned()))?),
+        };
+        let server = Server::listen(address, port)?;
+        self.now = Some(now);
+        self.start(Mode::Server(Box::new(server)));
+        Ok(())
+    }
+
+    /// Starts to connect to `url`. A host name is resolved by what `resolver` makes of it.
+    ///
+    /// # Errors
+    /// When active already, or when an argument or setting cannot be used. That nobody answers is
+    /// found out later.
+    pub fn create_client(
+        &mut self,
+        url: &str,
+        resolver: impl FnOnce(&str) -> Box<dyn Resolve>,
+        now: Instant,
+    ) -> Result<(), Error> {
+        self.check_idle()?;
+        let target = Url::parse(url)?;
+        check_config(&self.config)?;
+        if target.secure {
+            return Err(Error::TlsUnavailable);
+        }
+        let dial = match target.ip() {
+            Some(ip) => Dial::address(SocketAddr::new(ip, target.port)),
+            None => Dial::name(resolver(&target.host), target.port),
+        };
+        let limit = limit_after(now, self.handshake_timeout());
+        let config = Rc::new(self.config.clone());
+        let client = Client::dial(dial, target, url.to_owned(), config, limit)?;
+        self.now = Some(now);
+        self.start(Mode::Client(Box::new(client)));
+        Ok(())
+    }
+
+    /// Does everything that can be done now, without waiting. `frame` counts the frames of the
+    /// engine; new connections are left waiting while `refuse` is set.
+    pub fn poll(&mut self, now: Instant, frame: u64, refuse: bool) {
+        self.pace.collects = self.pace.frame.is_some_and(|last| last != frame);
+        self.pace.frame = Some(frame);
+        self.now = Some(now);
+        let mut budget = PollBudget::default();
+        budget.messages = budget.messages.min(MAX_WAITING_PACKETS.saturating_sub(self.inbox.len()));
+        budget.bytes = budget.bytes.min(MAX_WAITING_BYTES.saturating_sub(self.inbox.bytes()));
+        let admission = (!refuse && self.is_server()).then(|| self.admission());
+        match &mut self.mode {
+            Mode::Disconnected => {}
+            Mode::Server(server) => {
+                let (inbox, notices) = (&mut self.inbox, &mut self.notices);
+                server.poll(now, admission.as_ref(), &mut budget, inbox, notices);
+            }
+            Mode::Client(client) => {
+                if client.poll(now, &mut budget, &mut self.inbox, &mut self.notices)
+                    == Outcome::Failed
+                {
+                    self.close();
+                }
+            }
+        }
+    }
+
+    /// The next event to signal after [`MultiplayerPeer::poll`].
+    pub fn next_event(&mut self) -> Option<SessionEvent> {
+        loop {
+            let event = self.inbox.next_event()?;
+            // A handler of an earlier event may have forced the peer out.
+            let known = match event {
+                Event::PeerConnected(_) => true,
+                Event::PeerDisconnected(id) => self.connection(id).is_some(),
+            };
+            if known {
+                return Some(SessionEvent { event, session: self.session });
+            }
+        }
+    }
+
+    /// To be called when the event has been signalled; forgets a peer that has gone, unless the
+    /// handler ended the session or started another one.
+    pub fn finish_event(&mut self, event: SessionEvent) {
+        let Event::PeerDisconnected(id) = event.event else {
+            return;
+        };
+        if event.session != self.session {
+            return;
+        }
+        match &mut self.mode {
+            Mode::Disconnected => {}
+            Mode::Server(server) => server.forget(id),
+            Mode::Client(client) => {
+                client.close();
+                // Packets that came before the end can still be taken.
+                self.mode = Mode::Disconnected;
+                self.session += 1;
+            }
+        }
+    }
+
+    /// Hands what has been collected to the kernel. To be called at the end of a poll, when its
+    /// events have been signalled, and at the end of a frame.
+    pub fn flush(&mut self) {
+        self.pace.flush_due = false;
+        let Some(now) = self.now else { return };
+        match &mut self.mode {
+            Mode::Disconnected => {}
+            Mode::Server(server) => server.flush(now),
+            Mode::Client(client) => client.flush(now),
+        }
+    }
+
+    /// True once when a packet has been collected that no later call in this frame is sure to
+    /// flush: then [`MultiplayerPeer::flush`] has to be called at the end of the frame.
+    pub fn take_flush_due(&mut self) -> bool {
+        std::mem::take(&mut self.pace.flush_due)
+    }
+
+    /// Sends `data` to the target. An empty packet is not sent.
+    ///
+    /// # Errors
+    /// [`Error::Unconfigured`] unless connected, [`Error::UnknownPeer`] for a target that is not
+    /// there, [`Error::NotOpen`] for one that is being disconnected, and [`Error::OutOfMemory`]
+    /// when there is no room; a broadcast then still goes to those who have room.
+    pub fn put_packet(&mut self, data: &[u8]) -> Result<(), Error> {
+        if self.status() != Status::Connected {
+            return Err(Error::Unconfigured);
+        }
+        if data.is_empty() {
+            return Ok(());
+        }
+        let at_once = !self.pace.collects;
+        self.pace.flush_due |= !at_once;
+        match &mut self.mode {
+            Mode::Disconnected => Err(Error::Unconfigured),
+            Mode::Server(server) => server.send(self.target, data, at_once),
+            // Whatever the target is: the server is all that a client is connected to.
+            Mode::Client(client) => client.send(data, at_once),
+        }
+    }
+
+    /// Takes the next packet. A client can take what came before its server went, until it is
+    /// closed or created anew.
+    ///
+    /// # Errors
+    /// When there is none: [`Error::Unavailable`], or [`Error::Unconfigured`] unless connected.
+    pub fn get_packet(&mut self) -> Result<Packet, Error> {
+        let packet = self.inbox.take().ok_or_else(|| self.no_packet())?;
+        self.pace.has_taken = true;
+        Ok(packet)
+    }
+
+    /// The sender of the packet that [`MultiplayerPeer::get_packet`] will return.
+    ///
+    /// # Errors
+    /// As [`MultiplayerPeer::get_packet`].
+    pub fn packet_peer(&self) -> Result<i32, Error> {
+        self.inbox.peek().map(|packet| packet.peer).ok_or_else(|| self.no_packet())
+    }
+
+    /// Packets that can be taken. When the last one has been taken, the replies to it leave.
+    pub fn available(&mut self) -> usize {
+        let available = self.inbox.available();
+        if available == 0 && std::mem::take(&mut self.pace.has_taken) {
+            self.flush();
+        }
+        available
+    }
+
+    /// Sets whom packets are sent to: a peer, all (0), or all but one (its negated id).
+    pub fn set_target(&mut self, target: i32) {
+        self.target = target;
+    }
+
+    /// Disconnects a peer with a close frame; with `force` it is forgotten at once and not
+    /// signalled.
+    ///
+    /// # Errors
+    /// [`Error::UnknownPeer`].
+    pub fn disconnect_peer(&mut self, id: i32, force: bool) -> Result<(), Error> {
+        match &mut self.mode {
+            Mode::Server(server) => server.disconnect(id, force),
+            Mode::Client(client) if id == SERVER_ID => {
+                if force {
+                    self.close();
+                } else {
+                    client.disconnect();
+                }
+                Ok(())
+            }
+            _ => Err(Error::UnknownPeer(id)),
+        }
+    }
+
+    /// Ends the session at once and without signals. What is queued, and a close frame, are offered
+    /// to the kernel.
+    pub fn close(&mut self) {
+        match &mut self.mode {
+            Mode::Disconnected => {}
+            Mode::Server(server) => server.close(),
+            Mode::Client(client) => client.close(),
+        }
+        self.start(Mode::Disconnected);
+    }
+
+    /// Disconnected, connecting or connected.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match &self.mode {
+            Mode::Disconnected => Status::Disconnected,
+            Mode::Server(_) => Status::Connected,
+            Mode::Client(client) if client.is_connected() => Status::Connected,
+            Mode::Client(_) => Status::Connecting,
+        }
+    }
+
+    /// Our own id: 1 on a server, 0 unless connected.
+    #[must_use]
+    pub fn unique_id(&self) -> i32 {
+        match &self.mode {
+            Mode::Disconnected => 0,
+            Mode::Server(_) => SERVER_ID,
+            Mode::Client(client) => client.id(),
+        }
+    }
+
+    /// Whether this is a server.
+    #[must_use]
+    pub fn is_server(&self) -> bool {
+        matches!(self.mode, Mode::Server(_))
+    }
+
+    /// The connection to a peer.
+    #[must_use]
+    pub fn connection(&self, id: i32) -> Option<&SharedConnection> {
+        match &self.mode {
+            Mode::Server(server) => server.connection(id),
+            Mode::Client(client) if id == SERVER_ID => Some(client.connection()),
+            _ => None,
+        }
+    }
+
+    /// The port that the server listens on; 0 for anything else.
+    #[must_use]
+    pub fn local_port(&self) -> u16 {
+        match &self.mode {
+            Mode::Server(server) => server.local_port(),
+            _ => 0,
+        }
+    }
+
+    /// Time from accept or `create_client` until a peer is connected: name, TCP, upgrade and id.
+    #[must_use]
+    pub fn handshake_timeout(&self) -> Duration {
+        self.handshake_timeout.unwrap_or(DEFAULT_HANDSHAKE_TIMEOUT)
+    }
+
+    /// Sets [`MultiplayerPeer::handshake_timeout`]; whole milliseconds count, the rest is cut off.
+    pub fn set_handshake_timeout(&mut self, timeout: Duration) {
+        self.handshake_timeout = Some(Duration::from_millis(timeout.as_millis() as u64));
+    }
+
+    /// The next line for the log.
+    pub fn next_notice(&mut self) -> Option<Notice> {
+        self.notices.pop()
+    }
+
+    /// Adds an error line for the log, within the same bound as all others.
+    pub fn note_error(&mut self, now: Instant, text: &str) {
+        self.notices.error(now, text);
+    }
+
+    fn start(&mut self, mode: Mode) {
+        self.mode = mode;
+        self.session += 1;
+        self.inbox.clear();
+        self.pace.flush_due = false;
+    }
+
+    fn check_idle(&self) -> Result<(), Error> {
+        if self.status() == Status::Disconnected { Ok(()) } else { Err(Error::AlreadyInUse) }
+    }
+
+    fn no_packet(&self) -> Error {
+        if self.status() == Status::Connected { Error::Unavailable } else { Error::Unconfigured }
+    }
+
+    /// The present settings, shared by the connections that are accepted with them.
+    fn admission(&mut self) -> Admission {
+        let config = self.shared_config.take().filter(|shared| **shared == self.config);
+        let config = config.unwrap_or_else(|| Rc::new(self.config.clone()));
+        self.shared_config = Some(config.clone());
+        Admission { config, handshake_timeout: self.handshake_timeout() }
+    }
+}
+
+impl Drop for MultiplayerPeer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

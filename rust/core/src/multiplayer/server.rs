@@ -1,0 +1,244 @@
+//! The server's side of the multiplayer rules: ids, peers in the order of connection, targets.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::time::Instant;
+
+use super::inbox::{Event, Inbox};
+use crate::config::PollBudget;
+use crate::connection::{Connection, SharedConnection, State};
+use crate::error::{Error, Failure};
+use crate::notice::Notices;
+use crate::reactor::{Admission, Reactor};
+use crate::websocket::{Kind, close};
+
+/// Place of a peer in the order of connection.
+type Order = u64;
+
+pub(super) struct Server {
+    reactor: Reactor,
+    peers: BTreeMap<Order, Peer>,
+    by_id: HashMap<i32, Order>,
+    by_serial: HashMap<u64, Order>,
+    next_order: Order,
+    /// Peers whose end is signalled in the next poll: they were told to go, or packets of theirs
+    /// came together with their end.
+    gone_next: Vec<Order>,
+}
+
+struct Peer {
+    id: i32,
+    connection: SharedConnection,
+    /// `peer_disconnected` is due or under way.
+    is_gone: bool,
+}
+
+impl Server {
+    pub(super) fn listen(address: Option<IpAddr>, port: u16) -> Result<Self, Error> {
+        let mut reactor = Reactor::new()?;
+        reactor.listen(address, port)?;
+        Ok(Self {
+            reactor,
+            peers: BTreeMap::new(),
+            by_id: HashMap::new(),
+            by_serial: HashMap::new(),
+            next_order: 0,
+            gone_next: Vec::new(),
+        })
+    }
+
+    pub(super) fn local_port(&self) -> u16 {
+        self.reactor.local_port()
+    }
+
+    /// Takes in new peers, then the messages of all, then notes who has gone.
+    pub(super) fn poll(
+        &mut self,
+        now: Instant,
+        admission: Option<&Admission>,
+        budget: &mut PollBudget,
+        inbox: &mut Inbox,
+        notices: &mut Notices,
+    ) {
+        let mut gone = std::mem::take(&mut self.gone_next);
+        if let Err(error) = self.reactor.poll(now, admission, budget) {
+            notices.error(now, format!("cannot accept connections: {error}"));
+        }
+        let mut opened = Vec::new();
+        let mut touched = Vec::new();
+        while let Some(connection) = self.reactor.next_touched() {
+            let serial = connection.borrow().serial();
+            if let Some(order) = self.by_serial.get(&serial) {
+                touched.push(*order);
+            } else if connection.borrow_mut().claim() {
+                opened.push((serial, connection));
+            } else {
+                report(&connection.borrow(), now, notices);
+            }
+        }
+        opened.sort_unstable_by_key(|(serial, _)| *serial);
+        for (serial, connection) in opened {
+            // Refused since it was accepted; or the client gave up before it was answered.
+            if admission.is_none() || connection.borrow().state() == State::Closed {
+                connection.borrow_mut().leave();
+                continue;
+            }
+            let (order, id) = self.add(serial, connection);
+            inbox.push_event(Event::PeerConnected(id));
+            touched.push(order);
+        }
+        touched.sort_unstable();
+        for order in touched {
+            let Some(peer) = self.peers.get(&order) else {
+                continue;
+            };
+            let mut connection = peer.connection.borrow_mut();
+            let mut delivered = false;
+            while let Some(message) = connection.receive() {
+                inbox.push(peer.id, message.data);
+                delivered = true;
+            }
+            if connection.state() == State::Closed {
+                // Its last packets are delivered in this poll, its end is told in the next: a
+                // packet from an unknown sender would be dropped.
+                if delivered { &mut self.gone_next } else { &mut gone }.push(order);
+                report(&connection, now, notices);
+            }
+        }
+        gone.sort_unstable();
+        for order in gone {
+            let Some(peer) = self.peers.get_mut(&order) else {
+                continue;
+            };
+            if !std::mem::replace(&mut peer.is_gone, true) {
+                inbox.push_event(Event::PeerDisconnected(peer.id));
+            }
+        }
+    }
+
+    /// Writes what waits to be written.
+    pub(super) fn flush(&mut self, now: Instant) {
+        self.reactor.flush(now);
+    }
+
+    /// Sends to the peer `target`, to all (0), or to all but one (its negated id).
+    pub(super) fn send(&self, target: i32, data: &[u8], at_once: bool) -> Result<(), Error> {
+        if target > 0 {
+            let peer = self.peer(target).ok_or(Error::UnknownPeer(target))?;
+            return send(peer, data, at_once);
+        }
+        let mut full = Vec::new();
+        for peer in self.peers.values() {
+            if i64::from(peer.id) == -i64::from(target) {
+                continue;
+            }
+            // A peer that is on its way out does not fail a broadcast.
+            if let Err(Error::OutOfMemory { .. }) = send(peer, data, at_once) {
+                full.push(peer.id);
+            }
+        }
+        match full.as_slice() {
+            [] => Ok(()),
+            [id] => Err(Error::OutOfMemory { size: data.len(), peers: format!("peer {id}") }),
+            many => {
+                let peers = format!("{} peers", many.len());
+                Err(Error::OutOfMemory { size: data.len(), peers })
+            }
+        }
+    }
+
+    /// Tells a peer to go. Its end is signalled in the next poll; with `force` it is forgotten at
+    /// once and never signalled.
+    pub(super) fn disconnect(&mut self, id: i32, force: bool) -> Result<(), Error> {
+        let order = *self.by_id.get(&id).ok_or(Error::UnknownPeer(id))?;
+        if let Some(peer) = self.peers.get(&order) {
+            peer.connection.borrow_mut().close(i32::from(close::NORMAL), "");
+        }
+        if force {
+            self.forget(id);
+        } else {
+            self.gone_next.push(order);
+        }
+        Ok(())
+    }
+
+    /// Drops a peer whose end has been signalled.
+    pub(super) fn forget(&mut self, id: i32) {
+        let peer = self.by_id.remove(&id).and_then(|order| self.peers.remove(&order));
+        if let Some(peer) = peer {
+            let mut connection = peer.connection.borrow_mut();
+            self.by_serial.remove(&connection.serial());
+            connection.leave();
+            connection.flush();
+        }
+    }
+
+    pub(super) fn connection(&self, id: i32) -> Option<&SharedConnection> {
+        self.peer(id).map(|peer| &peer.connection)
+    }
+
+    /// Ends every connection within this call.
+    pub(super) fn close(&self) {
+        for peer in self.peers.values() {
+            let mut connection = peer.connection.borrow_mut();
+            connection.close(i32::from(close::GOING_AWAY), "");
+            connection.leave_now();
+        }
+    }
+
+    fn peer(&self, id: i32) -> Option<&Peer> {
+        self.by_id.get(&id).and_then(|order| self.peers.get(order))
+    }
+
+    /// Gives a new connection its id and sends it.
+    fn add(&mut self, serial: u64, connection: SharedConnection) -> (Order, i32) {
+        let id = loop {
+            let id = rand::random_range(2..=i32::MAX);
+            if !self.by_id.contains_key(&id) {
+                break id;
+            }
+        };
+        {
+            let mut connection = connection.borrow_mut();
+            connection.push(Kind::Binary, &id.to_le_bytes());
+            connection.flush_later();
+        }
+        let order = self.next_order;
+        self.next_order += 1;
+        self.by_id.insert(id, order);
+        self.by_serial.insert(serial, order);
+        self.peers.insert(order, Peer { id, connection, is_gone: false });
+        (order, id)
+    }
+}
+
+fn send(peer: &Peer, data: &[u8], at_once: bool) -> Result<(), Error> {
+    let mut connection = peer.connection.borrow_mut();
+    let sent = connection.send(Kind::Binary, data);
+    if at_once {
+        connection.flush();
+    } else {
+        connection.flush_later();
+    }
+    sent.map_err(|error| match error {
+        Error::OutOfMemory { size, .. } => {
+            Error::OutOfMemory { size, peers: format!("peer {}", peer.id) }
+        }
+        error => error,
+    })
+}
+
+/// One line for a connection that ended badly: an error for a refused upgrade, else for verbose
+/// logs only.
+fn report(connection: &Connection, now: Instant, notices: &mut Notices) {
+    let Some(failure) = connection.failure() else {
+        return;
+    };
+    let address = connection.remote().map_or_else(String::new, |address| format!("{address}: "));
+    match failure {
+        Failure::Refused(refusal) if !refusal.silent => {
+            notices.error(now, format!("{address}{failure}"));
+        }
+        _ => notices.verbose(format!("{address}{failure}")),
+    }
+}

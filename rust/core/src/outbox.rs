@@ -1,0 +1,161 @@
+//! Bytes that wait for the kernel, and how many messages and payload bytes they stand for.
+//!
+//! A message counts until its last byte has been written, as the engine's class counts it: what
+//! the kernel has taken is no longer ours. Nothing is known here of what is in a message.
+
+use std::collections::VecDeque;
+
+use bytes::{Buf, BytesMut};
+
+/// A buffer larger than this is given back when it has been written out.
+const KEEP: usize = 4 * 1024;
+
+/// The queue of one connection.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    bytes: BytesMut,
+    /// Stream position of the first byte of `bytes`.
+    written: u64,
+    /// The messages that are not completely written, oldest first.
+    messages: VecDeque<Queued>,
+    payload: usize,
+}
+
+#[derive(Debug)]
+struct Queued {
+    /// Stream position after the message's last byte.
+    end: u64,
+    payload: usize,
+}
+
+impl Outbox {
+    /// Whether a message of `payload` bytes fits: fewer than `max_messages` wait, and their
+    /// payload with the new one is at most `max_payload` (0 or less: no limit).
+    #[must_use]
+    pub fn has_room(&self, payload: usize, max_messages: i32, max_payload: i32) -> bool {
+        // A negative count is "no limit", as the engine's class has it.
+        if usize::try_from(max_messages).is_ok_and(|max| self.messages.len() >= max) {
+            return false;
+        }
+        match usize::try_from(max_payload) {
+            Ok(0) | Err(_) => true,
+            Ok(max) => self.payload + payload <= max,
+        }
+    }
+
+    /// Appends bytes that are no message: an HTTP head.
+    pub fn push_bytes(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Appends a message; `encode` writes its frame to the end of the buffer.
+    pub fn push_message(&mut self, payload: usize, encode: impl FnOnce(&mut BytesMut)) {
+        encode(&mut self.bytes);
+        self.payload += payload;
+        let end = self.written + self.bytes.len() as u64;
+        self.messages.push_back(Queued { end, payload });
+    }
+
+    /// The bytes to write next.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Takes `count` bytes off the front: the kernel has them.
+    pub fn written(&mut self, count: usize) {
+        self.bytes.advance(count);
+        self.written += count as u64;
+        while self.messages.front().is_some_and(|message| message.end <= self.written) {
+            self.payload -= self.messages.pop_front().map_or(0, |message| message.payload);
+        }
+        if self.bytes.is_empty() {
+            self.give_back();
+        }
+    }
+
+    /// Drops everything: the connection has gone.
+    pub fn clear(&mut self) {
+        *self = Self { written: self.written, ..Self::default() };
+    }
+
+    /// Payload bytes of the messages that are not completely written.
+    #[must_use]
+    pub fn payload(&self) -> usize {
+        self.payload
+    }
+
+    /// Whether everything has been written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn give_back(&mut self) {
+        if self.bytes.capacity() > KEEP {
+            self.bytes = BytesMut::new();
+        } else {
+            // Starts at the front of the buffer again.
+            self.bytes.clear();
+        }
+        if self.messages.capacity() * size_of::<Queued>() > KEEP {
+            self.messages = VecDeque::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outbox(payloads: &[usize]) -> Outbox {
+        let mut outbox = Outbox::default();
+        for payload in payloads {
+            outbox.push_message(*payload, |bytes| bytes.resize(bytes.len() + payload + 2, 7));
+        }
+        outbox
+    }
+
+    #[test]
+    fn a_message_counts_until_its_last_byte_is_written() {
+        let mut outbox = outbox(&[10, 20]);
+        assert_eq!(outbox.payload(), 30);
+        outbox.written(11);
+        assert_eq!(outbox.payload(), 30);
+        outbox.written(1);
+        assert_eq!(outbox.payload(), 20);
+        outbox.written(22);
+        assert_eq!(outbox.payload(), 0);
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn room_is_a_count_of_messages_and_a_sum_of_payloads() {
+        let outbox = outbox(&[10, 20]);
+        assert!(outbox.has_room(70, 3, 100));
+        assert!(!outbox.has_room(71, 3, 100));
+        assert!(!outbox.has_room(1, 2, 100));
+        assert!(outbox.has_room(1 << 30, 3, 0));
+        assert!(outbox.has_room(1 << 30, -1, -1));
+        assert!(!outbox.has_room(1, 0, 0));
+    }
+
+    #[test]
+    fn heads_do_not_count_and_positions_stay_right_behind_them() {
+        let mut outbox = Outbox::default();
+        outbox.push_bytes(b"HTTP");
+        outbox.push_message(3, |bytes| bytes.extend_from_slice(b"12345"));
+        assert_eq!(outbox.bytes(), b"HTTP12345");
+        outbox.written(8);
+        assert_eq!(outbox.payload(), 3);
+        outbox.written(1);
+        assert_eq!(outbox.payload(), 0);
+    }
+
+    #[test]
+    fn a_burst_gives_its_memory_back() {
+        let mut outbox = outbox(&[100_000]);
+        outbox.written(100_002);
+        assert_eq!(outbox.bytes.capacity(), 0);
+    }
+}

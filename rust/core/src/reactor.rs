@@ -1,0 +1,457 @@
+//! One `mio::Poll`, a listener and the connections by token: drives those that are ready.
+//!
+//! A poll with nothing to do costs one `epoll_wait`, however many connections there are. Nothing
+//! is known here of peers and ids.
+
+use std::cell::RefCell;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use mio::net::TcpListener;
+use mio::{Events, Interest, Poll, Token};
+use slab::Slab;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::config::{ConnectionConfig, PollBudget, READ_SIZE};
+use crate::connection::{Attention, Connection, Context, Driven, SharedConnection, limit_after};
+use crate::dial::Dial;
+use crate::error::Error;
+use crate::transport::Transport;
+use crate::url::Url;
+
+const LISTENER: Token = Token(usize::MAX);
+/// Events taken from the system in one call; when it returns this many it is asked again.
+const EVENTS: usize = 1024;
+/// Connections that the kernel completes and keeps until they are accepted. The system lowers it
+/// to its own limit (`net.core.somaxconn` on Linux).
+const BACKLOG: i32 = 4096;
+/// Pause after an accept that failed for want of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Bits of a token that hold the slot; the rest tell apart the connections that had the slot.
+const SLOT_BITS: u32 = usize::BITS / 2;
+/// Keeps the generation below the bits that would make a token equal to [`LISTENER`].
+const GENERATIONS: usize = (1 << (usize::BITS - SLOT_BITS - 1)) - 1;
+
+/// How new connections are taken in.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// Their settings.
+    pub config: Rc<ConnectionConfig>,
+    /// Time for their upgrade.
+    pub handshake_timeout: Duration,
+}
+
+/// The event loop of one peer.
+pub struct Reactor {
+    poll: Poll,
+    events: Events,
+    listener: Option<TcpListener>,
+    /// Connections may wait in the listener's backlog.
+    accept_ready: bool,
+    accept_pause: Option<Instant>,
+    slots: Slab<Slot>,
+    generation: usize,
+    serial: u64,
+    ready: VecDeque<Token>,
+    /// Connections that have to be looked at in each poll.
+    polled: Vec<Token>,
+    attention: Attention,
+    deadlines: BinaryHeap<Reverse<(Instant, Token)>>,
+    touched: VecDeque<SharedConnection>,
+    scratch: Box<[u8]>,
+    arena: BytesMut,
+}
+
+struct Slot {
+    token: Token,
+    connection: SharedConnection,
+    is_ready: bool,
+    is_touched: bool,
+    /// The deadline that stands in the heap.
+    deadline: Option<Instant>,
+}
+
+impl Reactor {
+    /// A reactor without connections.
+    ///
+    /// # Errors
+    /// When the system has no descriptor left.
+    pub fn new() -> Result<Self, Error> {
+        Ok(Self {
+            poll: Poll::new().map_err(|error| Error::system(&error))?,
+            events: Events::with_capacity(EVENTS),
+            listener: None,
+            accept_ready: false,
+            accept_pause: None,
+            slots: Slab::new(),
+            generation: 0,
+            serial: 0,
+            ready: VecDeque::new(),
+            polled: Vec::new(),
+            attention: Attention::default(),
+            deadlines: BinaryHeap::new(),
+            touched: VecDeque::new(),
+            scratch: vec![0; READ_SIZE].into(),
+            arena: BytesMut::new(),
+        })
+    }
+
+    /// Listens on `address`; on every address of both families when it is `None`.
+    ///
+    /// # Errors
+    /// When the address is taken or not of this machine.
+    pub fn listen(&mut self, address: Option<IpAddr>, port: u16) -> Result<SocketAddr, Error> {
+        let listen = || {
+            let mut listener = bind(address, port)?;
+            self.poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+            let local = listener.local_addr()?;
+            Ok((listener, local))
+        };
+        let (listener, local) = listen().map_err(|error: io::Error| Error::Listen {
+            address: address
+                .map_or_else(|| format!("*:{port}"), |ip| SocketAddr::new(ip, port).to_string()),
+            error: error.to_string(),
+        })?;
+        self.listener = Some(listener);
+        Ok(local)
+    }
+
+    /// The port that is listened on; 0 without a listener.
+    #[must_use]
+    pub fn local_port(&self) -> u16 {
+        let address = self.listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        address.map_or(0, |address| address.port())
+    }
+
+    /// Starts to connect to `url`; `limit` is when the connection must be open.
+    pub(crate) fn dial(
+        &mut self,
+        dial: Dial,
+        url: Url,
+        requested_url: String,
+        config: Rc<ConnectionConfig>,
+        limit: Option<Instant>,
+    ) -> SharedConnection {
+        let attention = self.attention.clone();
+        let connection = Connection::dialing(dial, url, requested_url, config, limit, attention);
+        self.insert(connection)
+    }
+
+    /// Takes in a stream that has been accepted.
+    pub fn adopt(
+        &mut self,
+        transport: Transport,
+        config: Rc<ConnectionConfig>,
+        limit: Option<Instant>,
+    ) -> SharedConnection {
+        let attention = self.attention.clone();
+        self.insert(Connection::accepted(transport, config, limit, attention))
+    }
+
+    /// Does what can be done now within `budget`, without waiting: flushes, accepts (with an
+    /// `admission`), reads and decodes. [`Reactor::next_touched`] tells which connections to look
+    /// at. What there is to write in answer waits for [`Reactor::flush`], so that the owner can add
+    /// to it.
+    ///
+    /// # Errors
+    /// What the system said when connections could not be accepted; the rest has been done.
+    pub fn poll(
+        &mut self,
+        now: Instant,
+        admission: Option<&Admission>,
+        budget: &mut PollBudget,
+    ) -> io::Result<()> {
+        self.flush(now);
+        self.expire(now);
+        self.wait();
+        let accepted = match admission {
+            Some(admission) if self.accept_ready => self.accept(now, admission, budget),
+            _ => Ok(0),
+        };
+        if accepted.as_ref().is_ok_and(|count| *count > 0) {
+            // Most requests are here already.
+            self.wait();
+        }
+        for index in 0..self.polled.len() {
+            self.make_ready(self.polled[index]);
+        }
+        self.drive_ready(now, budget);
+        accepted.map(drop)
+    }
+
+    /// Writes what connections asked to have flushed.
+    pub fn flush(&mut self, now: Instant) {
+        loop {
+            let listed = std::mem::take(&mut *self.attention.borrow_mut());
+            if listed.is_empty() {
+                return;
+            }
+            for token in listed {
+                let Some(connection) = self.connection(token) else {
+                    continue;
+                };
+                if connection.borrow_mut().attend(now) == Driven::More {
+                    self.make_ready(token);
+                }
+                self.settle(token);
+            }
+        }
+    }
+
+    /// A connection that something has happened to since it was last given out here.
+    pub fn next_touched(&mut self) -> Option<SharedConnection> {
+        let connection = self.touched.pop_front()?;
+        let token = connection.borrow().token();
+        if let Some(slot) = self.slot(token) {
+            slot.is_touched = false;
+        }
+        Some(connection)
+    }
+
+    /// Reports every deadline that has come, before anything is read: what was late stays late.
+    fn expire(&mut self, now: Instant) {
+        while let Some(Reverse((deadline, token))) = self.deadlines.peek().copied() {
+            if deadline >= now {
+                return;
+            }
+            self.deadlines.pop();
+            let Some(slot) = self.slot(token) else {
+                continue;
+            };
+            // A deadline that has been replaced stays in the heap until its time comes.
+            if slot.deadline != Some(deadline) {
+                continue;
+            }
+            slot.deadline = None;
+            let connection = slot.connection.clone();
+            if connection.borrow_mut().expire(now) == Driven::More {
+                self.make_ready(token);
+            }
+            self.touch(token);
+            self.settle(token);
+        }
+    }
+
+    /// Asks the system which sockets are ready.
+    fn wait(&mut self) {
+        loop {
+            // An interrupted call has nothing to report; what is ready is told in the next poll.
+            if self.poll.poll(&mut self.events, Some(Duration::ZERO)).is_err() {
+                return;
+            }
+            let mut count = 0;
+            for event in &self.events {
+                count += 1;
+                if event.token() == LISTENER {
+                    self.accept_ready = true;
+                    continue;
+                }
+                let Some(slot) = find(&mut self.slots, event.token()) else {
+                    continue;
+                };
+                if event.is_read_closed() || event.is_error() {
+                    slot.connection.borrow_mut().note_read_ended();
+                }
+                if !std::mem::replace(&mut slot.is_ready, true) {
+                    self.ready.push_back(slot.token);
+                }
+            }
+            if count < EVENTS {
+                return;
+            }
+        }
+    }
+
+    fn accept(
+        &mut self,
+        now: Instant,
+        admission: &Admission,
+        budget: &mut PollBudget,
+    ) -> io::Result<usize> {
+        if self.accept_pause.is_some_and(|until| now < until) {
+            return Ok(0);
+        }
+        self.accept_pause = None;
+        let mut count = 0;
+        while budget.accepts > 0 {
+            let Some(listener) = &self.listener else {
+                break;
+            };
+            match listener.accept() {
+                Ok((stream, _)) => {
+                    budget.accepts -= 1;
+                    count += 1;
+                    let limit = limit_after(now, admission.handshake_timeout);
+                    self.adopt(Transport::Tcp(stream), admission.config.clone(), limit);
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => {
+                        self.accept_ready = false;
+                        break;
+                    }
+                    // Gone before it was accepted: the next one is not affected.
+                    io::ErrorKind::Interrupted
+                    | io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::ConnectionReset => {}
+                    _ => {
+                        self.accept_pause = limit_after(now, ACCEPT_PAUSE);
+                        return Err(error);
+                    }
+                },
+            }
+        }
+        Ok(count)
+    }
+
+    /// Gives every ready connection its turns until all are idle or the budget is used up.
+    fn drive_ready(&mut self, now: Instant, budget: &mut PollBudget) {
+        while budget.messages > 0 && budget.bytes > 0 {
+            let Some(token) = self.ready.pop_front() else {
+                return;
+            };
+            let Some(slot) = find(&mut self.slots, token) else {
+                continue;
+            };
+            slot.is_ready = false;
+            let connection = slot.connection.clone();
+            let mut cx = Context {
+                now,
+                registry: self.poll.registry(),
+                scratch: &mut self.scratch,
+                arena: &mut self.arena,
+                budget,
+            };
+            let driven = {
+                let mut connection = connection.borrow_mut();
+                let driven = connection.drive(&mut cx);
+                connection.flush_later();
+                driven
+            };
+            if driven == Driven::More {
+                self.make_ready(token);
+            }
+            self.touch(token);
+            self.settle(token);
+        }
+    }
+
+    /// Brings the heap and the slots up to date with a connection that may have changed.
+    fn settle(&mut self, token: Token) {
+        let Some(slot) = find(&mut self.slots, token) else {
+            return;
+        };
+        let (deadline, is_finished, needs_polling) = {
+            let connection = slot.connection.borrow();
+            (connection.deadline(), connection.is_finished(), connection.needs_polling())
+        };
+        if is_finished {
+            self.touch(token);
+            self.slots.remove(slot_index(token));
+            self.polled.retain(|polled| *polled != token);
+            return;
+        }
+        if deadline != slot.deadline {
+            slot.deadline = deadline;
+            self.deadlines.extend(deadline.map(|deadline| Reverse((deadline, token))));
+        }
+        if !needs_polling && !self.polled.is_empty() {
+            self.polled.retain(|polled| *polled != token);
+        }
+    }
+
+    fn insert(&mut self, connection: Connection) -> SharedConnection {
+        let entry = self.slots.vacant_entry();
+        self.generation = (self.generation + 1) & GENERATIONS;
+        let token = Token(self.generation << SLOT_BITS | entry.key());
+        let connection = Rc::new(RefCell::new(connection));
+        entry.insert(Slot {
+            token,
+            connection: connection.clone(),
+            is_ready: false,
+            is_touched: false,
+            deadline: None,
+        });
+        self.serial += 1;
+        let attached = connection.borrow_mut().attach(self.poll.registry(), token, self.serial);
+        if let Err(error) = attached {
+            connection.borrow_mut().refuse(&error);
+        }
+        if connection.borrow().needs_polling() {
+            self.polled.push(token);
+        }
+        // A dial has its first step to make, a foreign stream may have been read ahead.
+        if connection.borrow().starts_ready() {
+            self.make_ready(token);
+        }
+        self.settle(token);
+        connection
+    }
+
+    fn connection(&mut self, token: Token) -> Option<SharedConnection> {
+        self.slot(token).map(|slot| slot.connection.clone())
+    }
+
+    fn slot(&mut self, token: Token) -> Option<&mut Slot> {
+        find(&mut self.slots, token)
+    }
+
+    fn make_ready(&mut self, token: Token) {
+        if let Some(slot) = find(&mut self.slots, token)
+            && !std::mem::replace(&mut slot.is_ready, true)
+        {
+            self.ready.push_back(token);
+        }
+    }
+
+    fn touch(&mut self, token: Token) {
+        if let Some(slot) = find(&mut self.slots, token)
+            && !std::mem::replace(&mut slot.is_touched, true)
+        {
+            self.touched.push_back(slot.connection.clone());
+        }
+    }
+}
+
+/// The slot that `token` names, unless another connection has it by now.
+fn find(slots: &mut Slab<Slot>, token: Token) -> Option<&mut Slot> {
+    slots.get_mut(slot_index(token)).filter(|slot| slot.token == token)
+}
+
+fn slot_index(token: Token) -> usize {
+    token.0 & ((1 << SLOT_BITS) - 1)
+}
+
+/// A listening socket on `address`, or on all addresses of both families.
+fn bind(address: Option<IpAddr>, port: u16) -> io::Result<TcpListener> {
+    let Some(address) = address else {
+        return bind_to(Ipv6Addr::UNSPECIFIED.into(), port, false)
+            // A machine without IPv6.
+            .or_else(|error| match error.kind() {
+                io::ErrorKind::AddrInUse => Err(error),
+                _ => bind_to(Ipv4Addr::UNSPECIFIED.into(), port, true),
+            });
+    };
+    bind_to(address, port, true)
+}
+
+fn bind_to(address: IpAddr, port: u16, only_v6: bool) -> io::Result<TcpListener> {
+    let address = SocketAddr::new(address, port);
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(only_v6)?;
+    }
+    // On Unix this lets a server start again at once; on Windows it would let another process
+    // take the port over.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
