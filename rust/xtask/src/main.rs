@@ -1,0 +1,94 @@
+//! `cargo xtask …`: the commands of this workspace. This file knows the arguments and nothing else.
+
+#![forbid(unsafe_code)]
+
+mod check;
+mod debian;
+mod demo;
+mod engine;
+mod library;
+mod process;
+mod project;
+mod report;
+mod scan;
+mod workspace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::library::Profile;
+use crate::workspace::Workspace;
+
+/// Get an engine, build the addon, play the demo, run every check.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Print the path of a usable Godot, after getting one where there is none.
+    ///
+    /// Looks at $GODOT4_BIN, then for godot4 and godot on PATH, then (on Debian-like systems)
+    /// unpacks Debian's package into the target folder. Only the path goes to standard output.
+    Godot,
+    /// Build the library and put it into the addon's bin folder.
+    Build {
+        /// Build what a game ships instead of what a developer runs.
+        #[arg(long)]
+        release: bool,
+    },
+    /// Build, then play a headless server and five clients against each other.
+    Demo,
+    /// Run every check there is, or those whose name contains one of the filters.
+    Test {
+        /// Part of the name of a check (fmt, clippy, core, docs, deny, library, engine, demo) or of
+        /// an engine test.
+        #[arg(value_name = "FILTER")]
+        filters: Vec<String>,
+    },
+    /// Compare the addon with the engine's built-in class by an outside check script.
+    Contract {
+        /// The script; it is run with bash.
+        #[arg(value_name = "CHECK_SH")]
+        script: PathBuf,
+        /// Groups of cases instead of those in tests/contract/groups.txt.
+        #[arg(value_name = "GROUP")]
+        groups: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all went well; an error is something that kept the command from its work.
+fn run(command: Command) -> Result<bool> {
+    process::end_all_on_interrupt()?;
+    let workspace = Workspace::find()?;
+    match command {
+        Command::Godot => println!("{}", engine::find(&workspace)?.display()),
+        Command::Build { release } => {
+            let profile = if release { Profile::Release } else { Profile::Debug };
+            println!("{}", library::build(&workspace, profile)?.display());
+        }
+        Command::Demo => return demo::play(&workspace),
+        Command::Test { filters } => return check::run(&workspace, &filters),
+        Command::Contract { script, groups } => {
+            return check::contract::run(&workspace, &script, &groups);
+        }
+    }
+    Ok(true)
+}
