@@ -1,0 +1,64 @@
+//! From core's types to the engine's and back.
+
+use godot::builtin::{PackedByteArray, PackedStringArray};
+use godot::global::Error as GodotError;
+use mio_websocket_core::error::Error;
+
+/// The engine's code for an error of core.
+pub(crate) fn error_code(error: &Error) -> GodotError {
+    match error {
+        Error::AlreadyInUse | Error::Listen { .. } => GodotError::ERR_ALREADY_IN_USE,
+        Error::Url(_) | Error::Header(_) | Error::BindAddress(_) | Error::Port(_) => {
+            GodotError::ERR_INVALID_PARAMETER
+        }
+        Error::UnknownPeer(_) | Error::TlsSide | Error::Timeout => {
+            GodotError::ERR_INVALID_PARAMETER
+        }
+        Error::System(_) => GodotError::ERR_CANT_CREATE,
+        Error::TlsUnavailable => GodotError::ERR_UNAVAILABLE,
+        Error::Unconfigured => GodotError::ERR_UNCONFIGURED,
+        Error::Unavailable => GodotError::ERR_UNAVAILABLE,
+        Error::OutOfMemory { .. } => GodotError::ERR_OUT_OF_MEMORY,
+        Error::NotOpen => GodotError::FAILED,
+    }
+}
+
+/// Whether the engine's class says nothing about this in the log.
+pub(crate) fn is_silent(error: &Error) -> bool {
+    matches!(error, Error::Listen { .. })
+}
+
+/// The entries of an array of strings.
+pub(crate) fn strings(array: &PackedStringArray) -> Vec<String> {
+    array.as_slice().iter().map(ToString::to_string).collect()
+}
+
+/// An array of strings.
+pub(crate) fn string_array(strings: &[String]) -> PackedStringArray {
+    strings.iter().map(Into::into).collect()
+}
+
+/// Reads the bytes behind a pointer and size of the engine.
+///
+/// # Safety
+/// `data` points to `size` readable bytes that nobody writes while the result is in use, or `size`
+/// is 0 or less.
+pub(crate) unsafe fn bytes<'a>(data: *const u8, size: i32) -> &'a [u8] {
+    match usize::try_from(size) {
+        Ok(size) if size > 0 && !data.is_null() => {
+            // SAFETY: promised by the caller.
+            unsafe { std::slice::from_raw_parts(data, size) }
+        }
+        _ => &[],
+    }
+}
+
+/// A 32-bit setting, as the engine's classes keep it.
+pub(crate) fn int32(value: i64) -> i32 {
+    value as i32
+}
+
+/// The bytes of a packed array.
+pub(crate) fn array_bytes(array: &PackedByteArray) -> &[u8] {
+    array.as_slice()
+}
