@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::tls::{TlsError, TlsFailure};
 use crate::upgrade::{AnswerError, HeaderError, Refusal};
 use crate::url::UrlError;
 use crate::websocket::Violation;
@@ -35,9 +36,9 @@ pub enum Error {
     /// The operating system refused a resource: descriptors, mostly.
     #[error("{0}")]
     System(String),
-    /// TLS is not there yet.
-    #[error("tls is not available in this version")]
-    TlsUnavailable,
+    /// The TLS options cannot be used.
+    #[error("cannot use the tls options: {0}")]
+    Tls(#[from] TlsError),
     /// The TLS options are those of the other side.
     #[error("the tls options are for the other side")]
     TlsSide,
@@ -80,6 +81,8 @@ pub enum Phase {
     Resolve,
     /// Opening a TCP connection.
     Connect,
+    /// The TLS handshake.
+    Tls,
     /// Asking for, or answering, the upgrade to WebSocket.
     Upgrade,
     /// Waiting for the id that the server gives.
@@ -93,6 +96,7 @@ impl std::fmt::Display for Phase {
         f.write_str(match self {
             Self::Resolve => "resolving the name",
             Self::Connect => "connecting",
+            Self::Tls => "the tls handshake",
             Self::Upgrade => "the upgrade",
             Self::Id => "waiting for the id",
             Self::Open => "the session",
@@ -112,6 +116,9 @@ pub enum Failure {
     /// The phase took longer than it may.
     #[error("{0} took too long")]
     Timeout(Phase),
+    /// TLS failed.
+    #[error("{0}")]
+    Tls(String),
     /// We, the server, refused the request.
     #[error("upgrade refused with {}: {}", .0.status, .0.reason)]
     Refused(Refusal),
@@ -133,4 +140,14 @@ pub enum Failure {
     /// The heartbeat was not answered.
     #[error("no answer to the heartbeat")]
     Heartbeat,
+}
+
+impl Failure {
+    /// What the error of a stream means for the connection on it.
+    pub(crate) fn of_stream(phase: Phase, error: &io::Error) -> Self {
+        match TlsFailure::inside(error) {
+            Some(failure) => Self::Tls(failure.to_string()),
+            None => Self::Socket(phase, error.to_string()),
+        }
+    }
 }

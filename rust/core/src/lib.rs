@@ -12,7 +12,7 @@
 //! use mio_websocket_core::multiplayer::{Event, MultiplayerPeer};
 //!
 //! let mut server = MultiplayerPeer::default();
-//! server.create_server(0, "127.0.0.1", Instant::now())?;
+//! server.create_server(0, "127.0.0.1", None, Instant::now())?;
 //! for frame in 0..3 {
 //!     server.poll(Instant::now(), frame, false);
 //!     while let Some(event) = server.next_event() {
@@ -38,11 +38,14 @@ pub mod config;
 pub mod connection;
 pub mod dial;
 pub mod error;
+mod listen;
 pub mod multiplayer;
 pub mod notice;
 pub mod outbox;
 pub mod peer;
 pub mod reactor;
+pub mod server;
+pub mod tls;
 pub mod transport;
 pub mod upgrade;
 pub mod url;

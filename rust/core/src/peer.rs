@@ -1,18 +1,17 @@
 //! A WebSocket by itself, as `WebSocketPeer` is: dials, or takes over an accepted stream, or is
 //! the view of a connection that a multiplayer peer owns.
 
-use std::net::SocketAddr;
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::config::{ConnectionConfig, PollBudget};
-use crate::connection::{SharedConnection, State, limit_after};
-use crate::dial::{Dial, Resolve};
+use crate::connection::{DialLimit, SharedConnection, State, Target, limit_after};
 use crate::error::Error;
-use crate::reactor::Reactor;
+use crate::notice::{Notice, Notices};
+use crate::reactor::{Reactor, SharedReactor};
 use crate::transport::{ByteStream, Transport};
 use crate::upgrade::check_config;
-use crate::url::Url;
 use crate::websocket::{Kind, Message};
 
 /// One WebSocket connection, or none yet.
@@ -20,43 +19,64 @@ use crate::websocket::{Kind, Message};
 pub struct Peer {
     config: ConnectionConfig,
     connection: Option<SharedConnection>,
-    /// `None` when somebody else's reactor drives the connection.
-    reactor: Option<Reactor>,
+    driver: Driver,
+    heartbeat: Duration,
+    notices: Notices,
+}
+
+/// Who drives the connection.
+#[derive(Default)]
+enum Driver {
+    #[default]
+    Nobody,
+    /// This peer, with a reactor of its own.
+    Own(SharedReactor),
+    /// All the peers of one server: the first that is polled in a round does it for all.
+    Together { reactor: SharedReactor, round: u64 },
+    /// A multiplayer peer; this is a view of its connection.
+    Owner(SharedReactor),
 }
 
 impl Peer {
     /// The view of a connection that somebody else drives.
     #[must_use]
-    pub fn view(connection: SharedConnection) -> Self {
-        let config = connection.borrow().config().clone();
-        Self { config, connection: Some(connection), reactor: None }
+    pub(crate) fn view(connection: SharedConnection, reactor: SharedReactor) -> Self {
+        Self::of(connection, Driver::Owner(reactor))
     }
 
-    /// Starts to connect to `url`; the TCP connection may take `connect_timeout`.
+    /// A connection that a server has accepted; its peers share the reactor.
+    pub(crate) fn accepted(connection: SharedConnection, reactor: SharedReactor) -> Self {
+        let round = reactor.borrow().round();
+        let peer = Self::of(connection, Driver::Together { reactor, round });
+        peer.limit_inbox();
+        peer
+    }
+
+    fn of(connection: SharedConnection, driver: Driver) -> Self {
+        let config = connection.borrow().config().clone();
+        let heartbeat = Duration::ZERO;
+        let notices = Notices::default();
+        Self { config, connection: Some(connection), driver, heartbeat, notices }
+    }
+
+    /// Starts to connect to `target`; the TCP connection may take `connect_timeout`. A connection
+    /// that is still closing is given up first, also when the target then cannot be used.
     ///
     /// # Errors
     /// When connecting or open already, or when an argument or setting cannot be used.
     pub fn connect(
         &mut self,
-        url: &str,
-        resolver: impl FnOnce(&str) -> Box<dyn Resolve>,
+        target: impl FnOnce() -> Result<Target, Error>,
         connect_timeout: Duration,
         now: Instant,
     ) -> Result<(), Error> {
-        let target = Url::parse(url);
         self.check_idle()?;
-        let target = target?;
+        self.close(-1, "");
+        let target = target()?;
         check_config(&self.config)?;
-        if target.secure {
-            return Err(Error::TlsUnavailable);
-        }
-        let dial = match target.ip() {
-            Some(ip) => Dial::address(SocketAddr::new(ip, target.port)),
-            None => Dial::name(resolver(&target.host), target.port),
-        };
         let config = Rc::new(self.config.clone());
         let limit = limit_after(now, connect_timeout);
-        self.start(|reactor| reactor.dial(dial, target, url.to_owned(), config, limit))
+        self.start(|reactor| reactor.dial(target, config, DialLimit::Connect(limit)))
     }
 
     /// Becomes the server's end of a stream that somebody else has accepted.
@@ -67,21 +87,35 @@ impl Peer {
         self.check_idle()?;
         check_config(&self.config)?;
         let config = Rc::new(self.config.clone());
-        self.start(|reactor| reactor.adopt(Transport::Foreign(stream), config, None))
+        self.start(|reactor| reactor.adopt(Transport::foreign(stream), config, None))
     }
 
-    /// Does everything that can be done now, without waiting. A view only writes: its owner reads.
+    /// Does everything that can be done now, without waiting. Messages that a view reads are not
+    /// given to its owner if they are taken here first.
     pub fn poll(&mut self, now: Instant) {
-        let Some(reactor) = &mut self.reactor else {
-            if let Some(connection) = &self.connection {
-                connection.borrow_mut().flush();
+        let Some(connection) = &self.connection else { return };
+        match &mut self.driver {
+            Driver::Nobody => {}
+            Driver::Own(reactor) => {
+                poll(reactor, now);
+                let mut reactor = reactor.borrow_mut();
+                while reactor.next_touched().is_some() {}
             }
-            return;
-        };
-        // Without a listener nothing can fail to be accepted.
-        let _ = reactor.poll(now, None, &mut PollBudget::default());
-        reactor.flush(now);
-        while reactor.next_touched().is_some() {}
+            Driver::Together { reactor, round } => {
+                if *round == reactor.borrow().round() {
+                    poll(reactor, now);
+                }
+                *round = reactor.borrow().round();
+            }
+            // Its owner reports how it ended.
+            Driver::Owner(reactor) => return reactor.borrow_mut().poll_one(connection, now),
+        }
+        connection.borrow_mut().report(now, &mut self.notices);
+    }
+
+    /// The next line for the log.
+    pub fn next_notice(&mut self) -> Option<Notice> {
+        self.notices.pop()
     }
 
     /// Sends a message at once, as far as the kernel takes it.
@@ -137,12 +171,29 @@ impl Peer {
         result
     }
 
+    /// Time between two pings; zero for none.
+    #[must_use]
+    pub fn heartbeat(&self) -> Duration {
+        self.heartbeat
+    }
+
+    /// Sends a ping every `interval` (zero: never) while open, and ends the connection when one has
+    /// not been answered by the time of the next. What has arrived is read before that is judged.
+    pub fn set_heartbeat(&mut self, interval: Duration) {
+        self.heartbeat = interval;
+        if let Some(connection) = &self.connection {
+            connection.borrow_mut().set_heartbeat(interval);
+        }
+    }
+
     fn start(&mut self, begin: impl FnOnce(&mut Reactor) -> SharedConnection) -> Result<(), Error> {
         // A connection that is still closing is given up.
         self.close(-1, "");
         let mut reactor = Reactor::new()?;
-        self.connection = Some(begin(&mut reactor));
-        self.reactor = Some(reactor);
+        let connection = begin(&mut reactor);
+        connection.borrow_mut().set_heartbeat(self.heartbeat);
+        self.connection = Some(connection);
+        self.driver = Driver::Own(Rc::new(RefCell::new(reactor)));
         self.limit_inbox();
         Ok(())
     }
@@ -150,7 +201,9 @@ impl Peer {
     /// A peer by itself leaves in the kernel what exceeds `max_queued_packets`, so that the sender
     /// waits.
     fn limit_inbox(&self) {
-        if let (Some(connection), Some(_)) = (&self.connection, &self.reactor) {
+        if let (Some(connection), Driver::Own(_) | Driver::Together { .. }) =
+            (&self.connection, &self.driver)
+        {
             let limit = usize::try_from(self.config.max_queued_packets).unwrap_or(0);
             connection.borrow_mut().set_inbox_limit(limit);
         }
@@ -164,10 +217,17 @@ impl Peer {
     }
 }
 
+fn poll(reactor: &SharedReactor, now: Instant) {
+    let mut reactor = reactor.borrow_mut();
+    // Without an admission nothing can fail to be accepted.
+    let _ = reactor.poll(now, None, &mut PollBudget::default());
+    reactor.flush(now);
+}
+
 impl Drop for Peer {
     fn drop(&mut self) {
         // A view does not own its connection.
-        if self.reactor.is_some() {
+        if !matches!(self.driver, Driver::Owner(_)) {
             self.close(-1, "");
         }
     }

@@ -7,7 +7,6 @@ use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -15,21 +14,19 @@ use bytes::BytesMut;
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
-use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::{ConnectionConfig, PollBudget, READ_SIZE};
-use crate::connection::{Attention, Connection, Context, Driven, SharedConnection, limit_after};
-use crate::dial::Dial;
+use crate::connection::{
+    Attention, Connection, Context, DialLimit, Driven, SharedConnection, State, Target, limit_after,
+};
 use crate::error::Error;
-use crate::transport::Transport;
-use crate::url::Url;
+use crate::listen;
+use crate::tls::ServerTls;
+use crate::transport::{Scratch, Transport};
 
 const LISTENER: Token = Token(usize::MAX);
 /// Events taken from the system in one call; when it returns this many it is asked again.
 const EVENTS: usize = 1024;
-/// Connections that the kernel completes and keeps until they are accepted. The system lowers it
-/// to its own limit (`net.core.somaxconn` on Linux).
-const BACKLOG: i32 = 4096;
 /// Pause after an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -43,11 +40,16 @@ const GENERATIONS: usize = (1 << (usize::BITS - SLOT_BITS - 1)) - 1;
 pub struct Admission {
     /// Their settings.
     pub config: Rc<ConnectionConfig>,
-    /// Time for their upgrade.
+    /// Time for their upgrade, TLS included.
     pub handshake_timeout: Duration,
+    /// The server's identity, if it speaks TLS.
+    pub tls: Option<ServerTls>,
 }
 
-/// The event loop of one peer.
+/// A reactor and those that poll it.
+pub type SharedReactor = Rc<RefCell<Reactor>>;
+
+/// The event loop of one peer, or of a server and its peers.
 pub struct Reactor {
     poll: Poll,
     events: Events,
@@ -62,9 +64,12 @@ pub struct Reactor {
     /// Connections that have to be looked at in each poll.
     polled: Vec<Token>,
     attention: Attention,
+    attended: Vec<Token>,
     deadlines: BinaryHeap<Reverse<(Instant, Token)>>,
+    /// Counts the polls, so that those who share a reactor poll it once a round.
+    round: u64,
     touched: VecDeque<SharedConnection>,
-    scratch: Box<[u8]>,
+    scratch: Scratch,
     arena: BytesMut,
 }
 
@@ -95,31 +100,41 @@ impl Reactor {
             ready: VecDeque::new(),
             polled: Vec::new(),
             attention: Attention::default(),
+            attended: Vec::new(),
             deadlines: BinaryHeap::new(),
+            round: 0,
             touched: VecDeque::new(),
-            scratch: vec![0; READ_SIZE].into(),
+            scratch: Scratch::new(READ_SIZE),
             arena: BytesMut::new(),
         })
     }
 
-    /// Listens on `address`; on every address of both families when it is `None`.
+    /// Listens on `port` (0: chosen by the system) of `bind_address`: an IP address, or `*` for
+    /// both families.
     ///
     /// # Errors
-    /// When the address is taken or not of this machine.
-    pub fn listen(&mut self, address: Option<IpAddr>, port: u16) -> Result<SocketAddr, Error> {
-        let listen = || {
-            let mut listener = bind(address, port)?;
-            self.poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-            let local = listener.local_addr()?;
-            Ok((listener, local))
-        };
-        let (listener, local) = listen().map_err(|error: io::Error| Error::Listen {
-            address: address
-                .map_or_else(|| format!("*:{port}"), |ip| SocketAddr::new(ip, port).to_string()),
-            error: error.to_string(),
-        })?;
+    /// When an argument cannot be used, or when the address is taken or not of this machine.
+    pub fn listen(&mut self, port: i64, bind_address: &str) -> Result<(), Error> {
+        let port = u16::try_from(port).map_err(|_| Error::Port(port))?;
+        let mut listener = listen::listen(listen::bind_address(bind_address)?, port)?;
+        self.poll
+            .registry()
+            .register(&mut listener, LISTENER, Interest::READABLE)
+            .map_err(|error| Error::system(&error))?;
         self.listener = Some(listener);
-        Ok(local)
+        Ok(())
+    }
+
+    /// Ends listening, and the connections that nobody has claimed.
+    pub fn stop_listening(&mut self) {
+        self.listener = None;
+        self.accept_ready = false;
+        for (_, slot) in &self.slots {
+            let mut connection = slot.connection.borrow_mut();
+            if !connection.is_claimed() {
+                connection.leave_now();
+            }
+        }
     }
 
     /// The port that is listened on; 0 without a listener.
@@ -129,18 +144,15 @@ impl Reactor {
         address.map_or(0, |address| address.port())
     }
 
-    /// Starts to connect to `url`; `limit` is when the connection must be open.
+    /// Starts to connect to `target`.
     pub(crate) fn dial(
         &mut self,
-        dial: Dial,
-        url: Url,
-        requested_url: String,
+        target: Target,
         config: Rc<ConnectionConfig>,
-        limit: Option<Instant>,
+        limit: DialLimit,
     ) -> SharedConnection {
         let attention = self.attention.clone();
-        let connection = Connection::dialing(dial, url, requested_url, config, limit, attention);
-        self.insert(connection)
+        self.insert(Connection::dialing(target, config, limit, attention))
     }
 
     /// Takes in a stream that has been accepted.
@@ -167,6 +179,7 @@ impl Reactor {
         admission: Option<&Admission>,
         budget: &mut PollBudget,
     ) -> io::Result<()> {
+        self.round += 1;
         self.flush(now);
         self.expire(now);
         self.wait();
@@ -185,22 +198,44 @@ impl Reactor {
         accepted.map(drop)
     }
 
+    /// Does what can be done now for one connection.
+    pub(crate) fn poll_one(&mut self, connection: &SharedConnection, now: Instant) {
+        let token = connection.borrow().token();
+        self.wait();
+        if self.polled.contains(&token) || self.slot(token).is_some_and(|slot| slot.is_ready) {
+            self.drive(token, now, &mut PollBudget::default());
+        }
+        self.flush(now);
+    }
+
+    /// How many times [`Reactor::poll`] has been called.
+    pub(crate) fn round(&self) -> u64 {
+        self.round
+    }
+
     /// Writes what connections asked to have flushed.
     pub fn flush(&mut self, now: Instant) {
         loop {
-            let listed = std::mem::take(&mut *self.attention.borrow_mut());
+            // Two lists by turns, so that neither is allocated anew.
+            let mut listed = std::mem::take(&mut self.attended);
+            std::mem::swap(&mut listed, &mut *self.attention.borrow_mut());
             if listed.is_empty() {
+                self.attended = listed;
                 return;
             }
-            for token in listed {
+            for token in listed.drain(..) {
                 let Some(connection) = self.connection(token) else {
                     continue;
                 };
                 if connection.borrow_mut().attend(now) == Driven::More {
                     self.make_ready(token);
                 }
+                if connection.borrow().state() != State::Open {
+                    self.touch(token);
+                }
                 self.settle(token);
             }
+            self.attended = listed;
         }
     }
 
@@ -231,10 +266,12 @@ impl Reactor {
             slot.deadline = None;
             let connection = slot.connection.clone();
             if connection.borrow_mut().expire(now) == Driven::More {
+                // Its next deadline is known when it has been driven.
                 self.make_ready(token);
+            } else {
+                self.touch(token);
+                self.settle(token);
             }
-            self.touch(token);
-            self.settle(token);
         }
     }
 
@@ -288,7 +325,12 @@ impl Reactor {
                     budget.accepts -= 1;
                     count += 1;
                     let limit = limit_after(now, admission.handshake_timeout);
-                    self.adopt(Transport::Tcp(stream), admission.config.clone(), limit);
+                    let transport = Transport::tcp(stream);
+                    let transport = match &admission.tls {
+                        Some(tls) => transport.secure_server(tls).map_err(io::Error::other)?,
+                        None => transport,
+                    };
+                    self.adopt(transport, admission.config.clone(), limit);
                 }
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => {
@@ -311,34 +353,49 @@ impl Reactor {
 
     /// Gives every ready connection its turns until all are idle or the budget is used up.
     fn drive_ready(&mut self, now: Instant, budget: &mut PollBudget) {
-        while budget.messages > 0 && budget.bytes > 0 {
+        let mut postponed = Vec::new();
+        while !budget.is_used_up() {
             let Some(token) = self.ready.pop_front() else {
-                return;
+                break;
             };
-            let Some(slot) = find(&mut self.slots, token) else {
+            let Some(slot) = self.slot(token).filter(|slot| slot.is_ready) else {
                 continue;
             };
-            slot.is_ready = false;
-            let connection = slot.connection.clone();
-            let mut cx = Context {
-                now,
-                registry: self.poll.registry(),
-                scratch: &mut self.scratch,
-                arena: &mut self.arena,
-                budget,
-            };
-            let driven = {
-                let mut connection = connection.borrow_mut();
-                let driven = connection.drive(&mut cx);
-                connection.flush_later();
-                driven
-            };
-            if driven == Driven::More {
-                self.make_ready(token);
+            let is_handshaking = slot.connection.borrow().is_handshaking();
+            if !is_handshaking {
+                self.drive(token, now, budget);
+            } else if budget.handshakes.is_zero() {
+                postponed.push(token);
+            } else {
+                let started = Instant::now();
+                self.drive(token, now, budget);
+                budget.handshakes = budget.handshakes.saturating_sub(started.elapsed());
             }
-            self.touch(token);
-            self.settle(token);
         }
+        self.ready.extend(postponed);
+    }
+
+    /// Gives a connection its turn.
+    fn drive(&mut self, token: Token, now: Instant, budget: &mut PollBudget) {
+        let Some(slot) = find(&mut self.slots, token) else {
+            return;
+        };
+        slot.is_ready = false;
+        let connection = slot.connection.clone();
+        let mut cx = Context {
+            now,
+            registry: self.poll.registry(),
+            scratch: &mut self.scratch,
+            arena: &mut self.arena,
+            budget,
+        };
+        let driven = connection.borrow_mut().drive(&mut cx);
+        connection.borrow_mut().flush_later();
+        if driven == Driven::More {
+            self.make_ready(token);
+        }
+        self.touch(token);
+        self.settle(token);
     }
 
     /// Brings the heap and the slots up to date with a connection that may have changed.
@@ -425,33 +482,4 @@ fn find(slots: &mut Slab<Slot>, token: Token) -> Option<&mut Slot> {
 
 fn slot_index(token: Token) -> usize {
     token.0 & ((1 << SLOT_BITS) - 1)
-}
-
-/// A listening socket on `address`, or on all addresses of both families.
-fn bind(address: Option<IpAddr>, port: u16) -> io::Result<TcpListener> {
-    let Some(address) = address else {
-        return bind_to(Ipv6Addr::UNSPECIFIED.into(), port, false)
-            // A machine without IPv6.
-            .or_else(|error| match error.kind() {
-                io::ErrorKind::AddrInUse => Err(error),
-                _ => bind_to(Ipv4Addr::UNSPECIFIED.into(), port, true),
-            });
-    };
-    bind_to(address, port, true)
-}
-
-fn bind_to(address: IpAddr, port: u16, only_v6: bool) -> io::Result<TcpListener> {
-    let address = SocketAddr::new(address, port);
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(only_v6)?;
-    }
-    // On Unix this lets a server start again at once; on Windows it would let another process
-    // take the port over.
-    #[cfg(unix)]
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(TcpListener::from_std(socket.into()))
 }

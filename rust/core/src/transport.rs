@@ -1,10 +1,12 @@
-//! One byte stream: a TCP socket, or a stream that somebody else owns.
+//! One byte stream: a TCP socket, or a stream that somebody else owns; with or without TLS on it.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr};
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+
+use crate::tls::{ClientTls, ServerTls, Session, TlsError};
 
 /// A stream that is not one of our sockets: it has no descriptor to wait on, so it is tried in
 /// each poll. Reads and writes follow the rules of non-blocking sockets: `WouldBlock` when nothing
@@ -16,37 +18,133 @@ pub trait ByteStream: Read + Write {
     fn set_no_delay(&mut self, enabled: bool);
     /// Ends the stream in both directions.
     fn shutdown(&mut self);
+    /// Whether somebody has put TLS on the stream.
+    fn is_secure(&self) -> bool;
 }
 
 /// The bottom of a connection.
-pub enum Transport {
+pub struct Transport {
+    stream: Stream,
+    tls: Option<Box<Session>>,
+}
+
+enum Stream {
     /// A socket of ours.
     Tcp(TcpStream),
     /// A stream of somebody else's.
     Foreign(Box<dyn ByteStream>),
 }
 
+/// The buffers of a reactor, which all its connections read through.
+pub(crate) struct Scratch {
+    /// What has been read.
+    pub(crate) plain: Box<[u8]>,
+    /// What has been read and is not decrypted yet.
+    wire: Box<[u8]>,
+}
+
+/// What a read has brought.
+pub(crate) struct Received {
+    /// Bytes in [`Scratch::plain`]; 0 at the end of the stream.
+    pub(crate) count: usize,
+    /// The stream had no more.
+    pub(crate) emptied: bool,
+}
+
+impl Scratch {
+    /// Buffers for reads of up to `size` bytes.
+    pub(crate) fn new(size: usize) -> Self {
+        // So much smaller that the plaintext of a full buffer, and of a record of which a part came
+        // before, always has room.
+        let wire = size / 2;
+        Self { plain: vec![0; size].into(), wire: vec![0; wire].into() }
+    }
+}
+
 impl Transport {
-    /// Reads what is there, up to the size of `buffer`.
-    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.read(buffer),
-            Self::Foreign(stream) => stream.read(buffer),
+    /// A connected socket.
+    #[must_use]
+    pub fn tcp(stream: TcpStream) -> Self {
+        Self { stream: Stream::Tcp(stream), tls: None }
+    }
+
+    /// A stream of somebody else's.
+    #[must_use]
+    pub fn foreign(stream: Box<dyn ByteStream>) -> Self {
+        Self { stream: Stream::Foreign(stream), tls: None }
+    }
+
+    /// Puts the server's end of a TLS session on the stream.
+    pub(crate) fn secure_server(mut self, tls: &ServerTls) -> Result<Self, TlsError> {
+        self.tls = Some(Box::new(Session::server(tls)?));
+        Ok(self)
+    }
+
+    /// Puts the client's end of a TLS session on the stream.
+    pub(crate) fn secure_client(mut self, tls: &ClientTls) -> Result<Self, TlsError> {
+        self.tls = Some(Box::new(Session::client(tls)?));
+        Ok(self)
+    }
+
+    /// Whether there is TLS on the stream.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.tls.is_some() || matches!(&self.stream, Stream::Foreign(stream) if stream.is_secure())
+    }
+
+    /// Whether the TLS handshake goes on.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
+    }
+
+    /// Reads what is there, up to the size of the scratch buffers.
+    pub(crate) fn read(&mut self, scratch: &mut Scratch) -> io::Result<Received> {
+        let Some(tls) = &mut self.tls else {
+            let count = self.stream.read(&mut scratch.plain)?;
+            return Ok(Received { count, emptied: count < scratch.plain.len() });
+        };
+        if let Some(end) = tls.end() {
+            end?;
+            return Ok(Received { count: 0, emptied: true });
+        }
+        let wire = self.stream.read(&mut scratch.wire)?;
+        let read = tls.read(&scratch.wire[..wire], &mut scratch.plain);
+        // Handshake messages, answers to key updates and alerts go out at once. If the stream does
+        // not take them they wait; if it has failed the next read says so.
+        let _ = tls.write_out(&mut self.stream);
+        // The end may have come together with data, and nothing will tell of it again.
+        let emptied = wire < scratch.wire.len() && tls.end().is_none();
+        Ok(Received { count: read?, emptied })
+    }
+
+    /// Writes as much of `bytes` as is taken now. With TLS a count means that the ciphertext has
+    /// been written, so until then the same bytes must be offered again.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.tls {
+            Some(tls) => tls.write(bytes, &mut self.stream),
+            None => self.stream.write(bytes),
         }
     }
 
-    /// Writes as much of `bytes` as is taken now.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.write(bytes),
-            Self::Foreign(stream) => stream.write(bytes),
+    /// Whether TLS has something to write that is not anyone's message.
+    pub(crate) fn wants_write(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.wants_write())
+    }
+
+    /// Writes what TLS has to write.
+    pub(crate) fn write_out(&mut self) -> io::Result<()> {
+        match &mut self.tls {
+            Some(tls) => tls.write_out(&mut self.stream),
+            None => Ok(()),
         }
     }
 
     /// Tells the other side that nothing more will be sent.
     pub(crate) fn end_writing(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.end_writing(&mut self.stream);
+        }
         // An error means that the connection has gone, which the next read will say.
-        if let Self::Tcp(stream) = self {
+        if let Stream::Tcp(stream) = &self.stream {
             let _ = stream.shutdown(Shutdown::Write);
         }
     }
@@ -57,45 +155,67 @@ impl Transport {
         self.end_writing();
         let mut rest = [0; 4096];
         for _ in 0..64 {
-            match self.read(&mut rest) {
+            match self.stream.read(&mut rest) {
                 Ok(0) | Err(_) => break,
                 Ok(_) => {}
             }
         }
-        if let Self::Foreign(stream) = &mut self {
+        if let Stream::Foreign(stream) = &mut self.stream {
             stream.shutdown();
         }
     }
 
     pub(crate) fn set_no_delay(&mut self, enabled: bool) {
-        match self {
+        match &mut self.stream {
             // Only a socket that has gone fails here.
-            Self::Tcp(stream) => drop(stream.set_nodelay(enabled)),
-            Self::Foreign(stream) => stream.set_no_delay(enabled),
+            Stream::Tcp(stream) => drop(stream.set_nodelay(enabled)),
+            Stream::Foreign(stream) => stream.set_no_delay(enabled),
         }
     }
 
     /// The address of the other end; an IPv4 address that came through an IPv6 socket as IPv4.
     pub(crate) fn remote(&self) -> Option<SocketAddr> {
-        let address = match self {
-            Self::Tcp(stream) => stream.peer_addr().ok(),
-            Self::Foreign(stream) => stream.remote(),
+        let address = match &self.stream {
+            Stream::Tcp(stream) => stream.peer_addr().ok(),
+            Stream::Foreign(stream) => stream.remote(),
         };
         address.map(plain)
     }
 
     /// Asks to be told when the socket is ready; a foreign stream cannot tell.
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => {
+        match &mut self.stream {
+            Stream::Tcp(stream) => {
                 registry.register(stream, token, Interest::READABLE | Interest::WRITABLE)
             }
-            Self::Foreign(_) => Ok(()),
+            Stream::Foreign(_) => Ok(()),
         }
     }
 
     pub(crate) fn is_foreign(&self) -> bool {
-        matches!(self, Self::Foreign(_))
+        matches!(self.stream, Stream::Foreign(_))
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(buffer),
+            Self::Foreign(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(bytes),
+            Self::Foreign(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

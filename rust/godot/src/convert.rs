@@ -1,5 +1,7 @@
 //! From core's types to the engine's and back.
 
+use std::time::Duration;
+
 use godot::builtin::{PackedByteArray, PackedStringArray};
 use godot::global::Error as GodotError;
 use mio_websocket_core::error::Error;
@@ -11,11 +13,10 @@ pub(crate) fn error_code(error: &Error) -> GodotError {
         Error::Url(_) | Error::Header(_) | Error::BindAddress(_) | Error::Port(_) => {
             GodotError::ERR_INVALID_PARAMETER
         }
-        Error::UnknownPeer(_) | Error::TlsSide | Error::Timeout => {
+        Error::UnknownPeer(_) | Error::Tls(_) | Error::TlsSide | Error::Timeout => {
             GodotError::ERR_INVALID_PARAMETER
         }
         Error::System(_) => GodotError::ERR_CANT_CREATE,
-        Error::TlsUnavailable => GodotError::ERR_UNAVAILABLE,
         Error::Unconfigured => GodotError::ERR_UNCONFIGURED,
         Error::Unavailable => GodotError::ERR_UNAVAILABLE,
         Error::OutOfMemory { .. } => GodotError::ERR_OUT_OF_MEMORY,
@@ -51,6 +52,12 @@ pub(crate) unsafe fn bytes<'a>(data: *const u8, size: i32) -> &'a [u8] {
         }
         _ => &[],
     }
+}
+
+/// A time limit in seconds, of which whole milliseconds count; `None` for 0 or less.
+pub(crate) fn time_limit(seconds: f64) -> Option<Duration> {
+    let limit = Duration::try_from_secs_f64(seconds).ok()?;
+    (!limit.is_zero()).then(|| Duration::from_millis(limit.as_millis() as u64))
 }
 
 /// A 32-bit setting, as the engine's classes keep it.

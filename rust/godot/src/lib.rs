@@ -5,6 +5,8 @@
 
 // `&self` would make a method const for the engine: one that acts is not, whatever it borrows.
 #![allow(clippy::needless_pass_by_ref_mut)]
+// The accessors that `#[var]` makes are public.
+#![allow(unreachable_pub)]
 
 mod convert;
 mod log;
@@ -13,6 +15,7 @@ mod resolver;
 mod stream;
 mod tls_options;
 mod web_socket_peer;
+mod web_socket_server;
 
 use godot::prelude::*;
 

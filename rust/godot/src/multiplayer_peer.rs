@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use godot::classes::multiplayer_peer::{ConnectionStatus, TransferMode};
@@ -12,12 +12,13 @@ use godot::global::Error as GodotError;
 use godot::meta::conv::RawPtr;
 use godot::obj::Singleton;
 use godot::prelude::*;
+use mio_websocket_core::connection::Target;
 use mio_websocket_core::error::Error;
 use mio_websocket_core::multiplayer::{Event, MultiplayerPeer, SERVER_ID, Status};
 use mio_websocket_core::transport::address_text;
 use mio_websocket_core::upgrade::{set_headers, set_protocols};
 
-use crate::convert::{bytes, error_code, int32, is_silent, string_array, strings};
+use crate::convert::{bytes, error_code, int32, is_silent, string_array, strings, time_limit};
 use crate::log;
 use crate::resolver::EngineResolver;
 use crate::tls_options::OptionalTls;
@@ -72,6 +73,20 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     /// made later.
     #[var(get = get_max_queued_packets, set = set_max_queued_packets)]
     max_queued_packets: PhantomVar<i64>,
+    /// A server's certificate and its intermediates: PEM text, or the path of a file (`res://`,
+    /// `user://` or absolute). Takes the place of the certificate in the [TLSOptions], from which
+    /// an extension cannot read intermediates unless the certificate was loaded from a file. With
+    /// [member tls_private_key] it makes [method create_server] speak TLS without [TLSOptions].
+    #[var]
+    tls_certificate_chain: GString,
+    /// The private key of [member tls_certificate_chain]: PEM text, or the path of a file.
+    #[var]
+    tls_private_key: GString,
+    /// The certificates that a client trusts: PEM text, or the path of a file. Takes the place of
+    /// those in the [TLSOptions], of which an extension can read only the first unless they were
+    /// loaded from a file. Empty (the default): what the [TLSOptions] say.
+    #[var]
+    tls_ca_bundle: GString,
 
     peer: RefCell<MultiplayerPeer>,
     /// The packet handed out last. The engine reads it after the call has returned, also when a
@@ -83,6 +98,10 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     /// What [method get_peer] has returned, so that it returns the same object again.
     views: HashMap<i32, Gd<MioWebSocketPeer>>,
     flush_scheduled: bool,
+    refuses: bool,
+    /// Kept because looking it up in each poll would cost more than an idle poll.
+    #[init(val = Engine::singleton())]
+    engine: Gd<Engine>,
     base: Base<MultiplayerPeerExtension>,
 }
 
@@ -93,9 +112,11 @@ impl MioWebSocketMultiplayerPeer {
     /// [signal MultiplayerPeer.peer_connected] is emitted with 1. When nobody answers within
     /// [member handshake_timeout] the state goes back without a signal.
     ///
+    /// [param tls_client_options] say whom to trust for `wss://`; without them the project's or the
+    /// system's certificates are trusted, and the server's must be for the host of the URL.
+    ///
     /// Returns [constant ERR_ALREADY_IN_USE] when active, and [constant ERR_INVALID_PARAMETER] for
-    /// a URL, header or TLS option that cannot be used. `wss://` is [constant ERR_UNAVAILABLE] in
-    /// this version.
+    /// a URL, header or TLS option that cannot be used.
     #[func]
     fn create_client(
         &mut self,
@@ -108,18 +129,21 @@ impl MioWebSocketMultiplayerPeer {
         } else if tls_client_options.is_for_servers() {
             Err(Error::TlsSide)
         } else {
-            peer.create_client(&url.to_string(), EngineResolver::boxed, Instant::now())
+            let tls = || tls_client_options.for_client(&self.tls_ca_bundle.to_string());
+            Target::new(&url.to_string(), EngineResolver::boxed, tls)
+                .and_then(|target| peer.create_client(target, Instant::now()))
         };
         self.answer("create_client", created)
     }
 
     /// Listens on [param port] (0: chosen by the system, see [method get_local_port]) of
     /// [param bind_address]: an IP address, or `"*"` for all addresses, IPv4 and IPv6. The state
-    /// becomes [constant MultiplayerPeer.CONNECTION_CONNECTED] at once.
+    /// becomes [constant MultiplayerPeer.CONNECTION_CONNECTED] at once. With
+    /// [param tls_server_options] clients must come with `wss://`.
     ///
     /// Returns [constant ERR_ALREADY_IN_USE] when active or when the address is taken, and
-    /// [constant ERR_INVALID_PARAMETER] for a port, address, header or TLS option that cannot be
-    /// used. TLS is [constant ERR_UNAVAILABLE] in this version.
+    /// [constant ERR_INVALID_PARAMETER] for a port, address, header, certificate or key that cannot
+    /// be used.
     #[func]
     fn create_server(
         &mut self,
@@ -132,10 +156,12 @@ impl MioWebSocketMultiplayerPeer {
             Err(Error::AlreadyInUse)
         } else if tls_server_options.is_for_clients() {
             Err(Error::TlsSide)
-        } else if tls_server_options.is_for_servers() {
-            Err(Error::TlsUnavailable)
         } else {
-            peer.create_server(port, &bind_address.to_string(), Instant::now())
+            let chain = self.tls_certificate_chain.to_string();
+            let key = self.tls_private_key.to_string();
+            tls_server_options.for_server(&chain, &key).map_err(Error::from).and_then(|tls| {
+                peer.create_server(port, &bind_address.to_string(), tls, Instant::now())
+            })
         };
         self.answer("create_server", created)
     }
@@ -144,8 +170,8 @@ impl MioWebSocketMultiplayerPeer {
     /// server, 1, is known. `null` for an id that is not connected.
     #[func]
     fn get_peer(&mut self, peer_id: i32) -> OptionalPeer {
-        let connection = self.peer.get_mut().connection(peer_id).cloned();
-        let Some(connection) = connection else {
+        let peer = self.peer.get_mut();
+        let Some(connection) = peer.connection(peer_id).cloned() else {
             self.answer_to("get_peer", Err(Error::UnknownPeer(peer_id)));
             return OptionalPeer(None);
         };
@@ -154,9 +180,9 @@ impl MioWebSocketMultiplayerPeer {
         {
             return OptionalPeer(Some(view.clone()));
         }
-        let view = MioWebSocketPeer::view(connection);
-        self.views.insert(peer_id, view.clone());
-        OptionalPeer(Some(view))
+        let view = peer.view(peer_id).map(MioWebSocketPeer::of);
+        self.views.extend(view.clone().map(|view| (peer_id, view)));
+        OptionalPeer(view)
     }
 
     /// The IP address of a peer. IPv6 addresses are not shortened (`"0:0:0:0:0:0:0:1"`). Empty for
@@ -246,13 +272,9 @@ impl MioWebSocketMultiplayerPeer {
 
     #[func]
     fn set_handshake_timeout(&mut self, timeout: f64) {
-        match Duration::try_from_secs_f64(timeout) {
-            Ok(timeout) if !timeout.is_zero() => {
-                self.peer.get_mut().set_handshake_timeout(timeout);
-            }
-            _ => {
-                self.answer_to("handshake_timeout", Err(Error::Timeout));
-            }
+        match time_limit(timeout) {
+            Some(timeout) => self.peer.get_mut().set_handshake_timeout(timeout),
+            None => self.answer_to("handshake_timeout", Err(Error::Timeout)),
         }
     }
 
@@ -264,6 +286,13 @@ impl MioWebSocketMultiplayerPeer {
     #[func]
     fn set_max_queued_packets(&mut self, max_queued_packets: i64) {
         self.peer.get_mut().config.max_queued_packets = int32(max_queued_packets);
+    }
+
+    /// For the end of the frame; not for scripts.
+    #[func]
+    fn _flush(&mut self) {
+        self.flush_scheduled = false;
+        self.peer.get_mut().flush();
     }
 
     /// The engine's code for a result; the error in the log, unless the engine's class is silent
@@ -322,10 +351,8 @@ impl MioWebSocketMultiplayerPeer {
     fn schedule_flush(&mut self) {
         if self.peer.get_mut().take_flush_due() && !self.flush_scheduled {
             self.flush_scheduled = true;
-            self.run_deferred(|this| {
-                this.flush_scheduled = false;
-                this.peer.get_mut().flush();
-            });
+            // Unlike a closure this does not keep the object alive.
+            self.base_mut().call_deferred("_flush", &[]);
         }
     }
 }
@@ -334,9 +361,8 @@ impl MioWebSocketMultiplayerPeer {
 impl IMultiplayerPeerExtension for MioWebSocketMultiplayerPeer {
     fn poll(&mut self) {
         let mut keep = self.to_gd();
-        let frame = Engine::singleton().get_process_frames();
-        let refuse = self.base().is_refusing_new_connections();
-        self.peer.get_mut().poll(Instant::now(), frame, refuse);
+        let frame = self.engine.get_process_frames();
+        self.peer.get_mut().poll(Instant::now(), frame, self.refuses);
         self.signal_events();
         self.peer.get_mut().flush();
         // A handler may have dropped the last reference but this one. The object must not be freed
@@ -420,6 +446,14 @@ impl IMultiplayerPeerExtension for MioWebSocketMultiplayerPeer {
 
     fn get_packet_mode(&self) -> TransferMode {
         TransferMode::RELIABLE
+    }
+
+    fn set_refuse_new_connections(&mut self, enable: bool) {
+        self.refuses = enable;
+    }
+
+    fn is_refusing_new_connections(&self) -> bool {
+        self.refuses
     }
 
     fn set_transfer_channel(&mut self, channel: i32) {

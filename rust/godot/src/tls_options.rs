@@ -1,11 +1,17 @@
-//! `TLSOptions` as an optional argument.
+//! The engine's `TLSOptions`, and what scripts give beside them, as core's TLS settings.
 
-use godot::classes::TlsOptions;
+use std::cell::{Cell, OnceCell};
+use std::sync::Arc;
+
+use godot::classes::{CryptoKey, FileAccess, Os, ProjectSettings, TlsOptions, X509Certificate};
+use godot::global::godot_warn;
 use godot::meta::conv::ByValue;
 use godot::meta::error::ConvertError;
 use godot::meta::shape::GodotShape;
 use godot::meta::{FromGodot, GodotConvert, GodotImmutable, ToGodot};
-use godot::obj::Gd;
+use godot::obj::{Gd, Singleton};
+use godot::prelude::{GString, Variant};
+use mio_websocket_core::tls::{ClientOptions, ServerTls, TlsError, Trust, certificate_blocks};
 
 /// An argument of type `TLSOptions` whose default is `null`.
 #[derive(Clone, Debug)]
@@ -21,6 +27,140 @@ impl OptionalTls {
     pub(crate) fn is_for_clients(&self) -> bool {
         self.0.as_ref().is_some_and(|options| !options.is_server())
     }
+
+    /// What a client asks of its server. `bundle`, PEM text or the path of a file, takes the place
+    /// of the trusted certificates in the options.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn for_client(&self, bundle: &str) -> Result<ClientOptions, TlsError> {
+        let options = self.0.as_ref();
+        let given = options.and_then(|options| options.get_trusted_ca_chain());
+        let is_unsafe = options.is_some_and(|options| options.is_unsafe_client());
+        let name = options.map(|options| options.get_common_name_override().to_string());
+        let trust = match given {
+            _ if !bundle.is_empty() => Trust::Only(pem(bundle)?),
+            Some(certificate) => Trust::Only(certificate_text(&certificate)),
+            None if is_unsafe => Trust::Anyone,
+            None => Trust::Public(public_certificates()),
+        };
+        Ok(ClientOptions {
+            trust,
+            check_name: !is_unsafe,
+            name: name.filter(|name| !name.is_empty()),
+            tls13: has_tls13(),
+        })
+    }
+
+    /// A server's identity; `None` if it is not to speak TLS. `chain` and `key`, PEM text or paths
+    /// of files, take the place of what the options hold.
+    ///
+    /// # Errors
+    /// When something is missing or cannot be used: such a server could never be joined.
+    pub(crate) fn for_server(&self, chain: &str, key: &str) -> Result<Option<ServerTls>, TlsError> {
+        if self.0.is_none() && chain.is_empty() && key.is_empty() {
+            return Ok(None);
+        }
+        let options = self.0.as_ref();
+        let chain = if chain.is_empty() {
+            let given = options.and_then(|options| options.get_own_certificate());
+            certificate_text(&given.ok_or(TlsError::NoCertificate)?)
+        } else {
+            pem(chain)?
+        };
+        let key = if key.is_empty() {
+            let given = options.and_then(|options| options.get_private_key());
+            key_text(&given.ok_or(TlsError::NoKey)?)?
+        } else {
+            pem(key)?
+        };
+        ServerTls::new(&chain, &key, has_tls13()).map(Some)
+    }
+}
+
+/// The text of a certificate object with all certificates of its chain, where they can be had: the
+/// engine prints the first one once for each.
+fn certificate_text(certificate: &Gd<X509Certificate>) -> String {
+    let text = certificate.clone().save_to_string().to_string();
+    let blocks = certificate_blocks(&text);
+    let path = certificate.get_path().to_string();
+    if blocks.len() > 1 && !path.is_empty() {
+        // Unless the file, or the object, has been changed since.
+        let file = FileAccess::get_file_as_string(&path).to_string();
+        if certificate_blocks(&file).first().is_some_and(|first| is_same(first, blocks[0])) {
+            return file;
+        }
+    }
+    let is_cut = blocks.len() > 1 && blocks.iter().all(|block| *block == blocks[0]);
+    if is_cut {
+        warn_of_cut_chain();
+    }
+    blocks.into_iter().take(if is_cut { 1 } else { usize::MAX }).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether two PEM blocks are the same but for white space.
+fn is_same(one: &str, other: &str) -> bool {
+    one.split_whitespace().collect::<String>() == other.split_whitespace().collect::<String>()
+}
+
+fn warn_of_cut_chain() {
+    thread_local!(static WARNED: Cell<bool> = const { Cell::new(false) });
+    if !WARNED.replace(true) {
+        godot_warn!(
+            "Mio WebSocket: the engine gives only the first certificate of this X509Certificate, so \
+             its intermediates, or further authorities, are missing. Load it with load(\"res://…\"), \
+             or give PEM text or a path with tls_certificate_chain, tls_private_key or tls_ca_bundle."
+        );
+    }
+}
+
+fn key_text(key: &Gd<CryptoKey>) -> Result<String, TlsError> {
+    if key.is_public_only() {
+        return Err(TlsError::NoKey);
+    }
+    Ok(key.clone().save_to_string().to_string())
+}
+
+/// PEM text, or the text of the file that is named.
+fn pem(text_or_path: &str) -> Result<String, TlsError> {
+    if text_or_path.contains("-----BEGIN") {
+        return Ok(text_or_path.to_owned());
+    }
+    let text = FileAccess::get_file_as_string(text_or_path).to_string();
+    if text.is_empty() {
+        return Err(TlsError::Other(format!("cannot read the file `{text_or_path}`")));
+    }
+    Ok(text)
+}
+
+/// The certificates that clients trust by default, in the order of the engine: the project's bundle,
+/// the system's. Core has Mozilla's where there are none.
+fn public_certificates() -> Arc<str> {
+    thread_local!(static CERTIFICATES: OnceCell<Arc<str>> = const { OnceCell::new() });
+    CERTIFICATES.with(|kept| {
+        kept.get_or_init(|| {
+            let path = setting("network/tls/certificate_bundle_override").stringify();
+            let bundle = if path.is_empty() {
+                GString::new()
+            } else {
+                FileAccess::get_file_as_string(&path)
+            };
+            if bundle.is_empty() {
+                Os::singleton().get_system_ca_certificates().to_string().into()
+            } else {
+                bundle.to_string().into()
+            }
+        })
+        .clone()
+    })
+}
+
+fn has_tls13() -> bool {
+    setting("network/tls/enable_tls_v1.3").try_to().unwrap_or(true)
+}
+
+fn setting(name: &str) -> Variant {
+    ProjectSettings::singleton().get_setting(name)
 }
 
 impl GodotConvert for OptionalTls {

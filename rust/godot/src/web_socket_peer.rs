@@ -4,15 +4,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use godot::classes::{
-    IPacketPeerExtension, PacketPeerExtension, ProjectSettings, StreamPeer, StreamPeerTcp,
-    TlsOptions,
+    IPacketPeerExtension, PacketPeerExtension, ProjectSettings, StreamPeer, TlsOptions,
 };
 use godot::global::Error as GodotError;
 use godot::meta::conv::{ByValue, RawPtr};
 use godot::meta::shape::GodotShape;
 use godot::obj::Singleton;
 use godot::prelude::*;
-use mio_websocket_core::connection::{SharedConnection, State};
+use mio_websocket_core::connection::{SharedConnection, State, Target};
 use mio_websocket_core::error::Error;
 use mio_websocket_core::peer::Peer;
 use mio_websocket_core::transport::address_text;
@@ -20,6 +19,7 @@ use mio_websocket_core::upgrade::{set_headers, set_protocols};
 use mio_websocket_core::websocket::Kind;
 
 use crate::convert::{array_bytes, bytes, error_code, int32, string_array, strings};
+use crate::log;
 use crate::resolver::EngineResolver;
 use crate::stream::EngineStream;
 use crate::tls_options::OptionalTls;
@@ -67,12 +67,16 @@ pub(crate) struct MioWebSocketPeer {
     /// Seconds between pings; 0 for none, less is an error. Whole milliseconds count. Default: 0.
     #[var(get = get_heartbeat_interval, set = set_heartbeat_interval)]
     heartbeat_interval: PhantomVar<f64>,
+    /// The certificates that a client trusts: PEM text, or the path of a file. Takes the place of
+    /// those in the [TLSOptions], of which an extension can read only the first unless they were
+    /// loaded from a file. Empty (the default): what the [TLSOptions] say.
+    #[var]
+    tls_ca_bundle: GString,
 
     peer: Peer,
     /// The packet handed out last; the engine reads it after the call has returned.
     current: Bytes,
     was_string: bool,
-    heartbeat: Duration,
     base: Base<PacketPeerExtension>,
 }
 
@@ -100,7 +104,6 @@ impl MioWebSocketPeer {
     /// Starts to connect to [param url], such as `"ws://example.com:9080/path"`. Returns
     /// [constant ERR_ALREADY_IN_USE] when connecting or open, and
     /// [constant ERR_INVALID_PARAMETER] for a URL, header or TLS option that cannot be used.
-    /// `wss://` is [constant ERR_UNAVAILABLE] in this version.
     #[func]
     fn connect_to_url(
         &mut self,
@@ -113,12 +116,13 @@ impl MioWebSocketPeer {
         }
         let now = Instant::now();
         let timeout = connect_timeout();
-        let url = url.to_string();
-        answer("connect_to_url", self.peer.connect(&url, EngineResolver::boxed, timeout, now))
+        let tls = || tls_client_options.for_client(&self.tls_ca_bundle.to_string());
+        let target = || Target::new(&url.to_string(), EngineResolver::boxed, tls);
+        answer("connect_to_url", self.peer.connect(target, timeout, now))
     }
 
-    /// Becomes the server's end of [param stream], a [StreamPeerTCP] that a [TCPServer] has
-    /// accepted. Returns [constant ERR_INVALID_PARAMETER] for any other stream and
+    /// Becomes the server's end of [param stream]: a [StreamPeerTCP] that a [TCPServer] has
+    /// accepted, or a [StreamPeerTLS] on one. [MioWebSocketServer] does the same faster. Returns [constant ERR_INVALID_PARAMETER] for any other stream and
     /// [constant ERR_ALREADY_IN_USE] when connecting or open.
     #[func]
     fn accept_stream(&mut self, stream: Option<Gd<StreamPeer>>) -> GodotError {
@@ -129,10 +133,12 @@ impl MioWebSocketPeer {
         if matches!(self.peer.state(), State::Connecting | State::Open) {
             return answer("accept_stream", Err(Error::AlreadyInUse));
         }
-        match stream.try_cast::<StreamPeerTcp>() {
-            Ok(tcp) => answer("accept_stream", self.peer.accept(EngineStream::boxed(tcp))),
-            Err(_) => {
-                godot_error!("Mio WebSocket: accept_stream: not a StreamPeerTCP");
+        match EngineStream::boxed(stream) {
+            Some(stream) => answer("accept_stream", self.peer.accept(stream)),
+            None => {
+                godot_error!(
+                    "Mio WebSocket: accept_stream: neither a StreamPeerTCP nor a StreamPeerTLS on one"
+                );
                 GodotError::ERR_INVALID_PARAMETER
             }
         }
@@ -167,6 +173,11 @@ impl MioWebSocketPeer {
     #[func]
     fn poll(&mut self) {
         self.peer.poll(Instant::now());
+        while let Some(notice) = self.peer.next_notice() {
+            // A script logger may call back into this object.
+            let _unbound = self.base_mut();
+            log::print(&notice);
+        }
     }
 
     /// Starts the closing handshake with [param code] (0: none; below 0: the TCP connection is
@@ -297,22 +308,24 @@ impl MioWebSocketPeer {
 
     #[func]
     fn get_heartbeat_interval(&self) -> f64 {
-        self.heartbeat.as_secs_f64()
+        self.peer.heartbeat().as_secs_f64()
     }
 
     #[func]
     fn set_heartbeat_interval(&mut self, interval: f64) {
         match Duration::try_from_secs_f64(interval) {
-            Ok(interval) => self.heartbeat = Duration::from_millis(interval.as_millis() as u64),
+            Ok(interval) => {
+                self.peer.set_heartbeat(Duration::from_millis(interval.as_millis() as u64));
+            }
             Err(_) => godot_error!("Mio WebSocket: heartbeat_interval: less than 0"),
         }
     }
 
-    /// A view of a connection that a multiplayer peer drives.
-    pub(crate) fn view(connection: SharedConnection) -> Gd<Self> {
-        let mut view = Self::new_gd();
-        view.bind_mut().peer = Peer::view(connection);
-        view
+    /// The object for a peer of core.
+    pub(crate) fn of(peer: Peer) -> Gd<Self> {
+        let mut object = Self::new_gd();
+        object.bind_mut().peer = peer;
+        object
     }
 
     pub(crate) fn connection(&self) -> Option<&SharedConnection> {

@@ -7,10 +7,11 @@ use std::time::Instant;
 use bytes::Buf;
 use mio::{Registry, Token};
 
-use super::{Connection, Context, Driven, READS_IN_A_ROW, Stage};
+use super::heartbeat::{Beat, Heartbeat};
+use super::{Connection, Context, Driven, READS_IN_A_ROW, Stage, State};
 use crate::config::CLOSE_TIMEOUT;
 use crate::error::Failure;
-use crate::transport::Transport;
+use crate::transport::{Received, Transport};
 use crate::websocket;
 
 impl Connection {
@@ -37,7 +38,7 @@ impl Connection {
 
     /// Ends the connection because the system would not watch its socket.
     pub(crate) fn refuse(&mut self, error: &io::Error) {
-        self.fail(Failure::Socket(self.phase(), error.to_string()));
+        self.fail(Failure::of_stream(self.phase(), error));
     }
 
     /// Whether there may be something to do before the system tells of it.
@@ -59,7 +60,11 @@ impl Connection {
             Stage::Dialing(dialing) => dialing.dial.deadline(),
             _ => None,
         };
-        dial.into_iter().chain(self.limit).min()
+        let heartbeat = match &self.stage {
+            Stage::Open(_) => self.heartbeat.as_ref().and_then(Heartbeat::deadline),
+            _ => None,
+        };
+        dial.into_iter().chain(heartbeat).chain(self.limit).min()
     }
 
     /// Acts on a deadline that has come; [`Driven::More`] if the connection is to be driven.
@@ -91,11 +96,20 @@ impl Connection {
             self.limit = Some(now + CLOSE_TIMEOUT);
         }
         self.flush();
-        if self.broken.is_some() || !self.unread.is_empty() && self.has_room() {
+        let first_ping = self.heartbeat.as_ref().is_some_and(|heart| heart.deadline().is_none());
+        let can_read = self.is_held && self.has_room();
+        self.is_held &= !can_read;
+        let first_ping = first_ping && self.state() == State::Open;
+        if self.broken.is_some() || self.is_doomed() || can_read || first_ping {
             Driven::More
         } else {
             Driven::Idle
         }
+    }
+
+    /// Whether the TLS handshake goes on, whose steps cost far more than others.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        self.transport.as_ref().is_some_and(Transport::is_handshaking)
     }
 
     /// Whether the reactor can forget the connection.
@@ -108,33 +122,63 @@ impl Connection {
         if let Stage::Dialing(_) = self.stage {
             self.dial(cx);
         }
+        self.conclude();
+        let driven = self.read(cx);
+        // An answer may be among what has not been read yet.
+        if driven == Driven::Idle {
+            self.beat(cx.now);
+        }
+        driven
+    }
+
+    fn beat(&mut self, now: Instant) {
+        let (Stage::Open(socket), Some(heart)) = (&mut self.stage, &mut self.heartbeat) else {
+            return;
+        };
+        if socket.state() != websocket::State::Open {
+            return;
+        }
+        match heart.beat(now, socket.take_pong()) {
+            Beat::Nothing => {}
+            Beat::Ping => socket.ping(&mut self.outbox),
+            Beat::Dead => self.fail(Failure::Heartbeat),
+        }
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Driven {
         for _ in 0..READS_IN_A_ROW {
             if let Stage::Open(_) = self.stage {
                 self.use_unread(cx);
             }
             if !self.has_room() {
+                self.is_held = true;
                 return Driven::Idle;
             }
-            if cx.budget.messages == 0 || cx.budget.bytes == 0 {
+            if cx.budget.is_used_up() {
                 return Driven::More;
             }
             let Some(transport) = &mut self.transport else {
                 return Driven::Idle;
             };
             match transport.read(cx.scratch) {
-                Ok(0) => {
+                Ok(Received { count: 0, .. }) => {
                     self.ended(self.broken.clone());
                     return Driven::Idle;
                 }
-                Ok(count) => {
-                    let scratch = std::mem::take(&mut cx.scratch);
-                    self.use_bytes(&scratch[..count], cx);
-                    cx.scratch = scratch;
-                    // A short read has emptied the socket, and what arrives later is told anew;
-                    // but for an end that was told already, and on systems that tell again only
-                    // after a read that would block.
-                    let emptied = count < cx.scratch.len() && cfg!(target_os = "linux");
-                    if emptied && !self.read_ended && self.broken.is_none() {
+                Ok(Received { count, emptied }) => {
+                    // Bytes cost whatever they are: what nobody wants any more, and what is not
+                    // decoded yet.
+                    cx.budget.bytes = cx.budget.bytes.saturating_sub(count);
+                    let plain = std::mem::take(&mut cx.scratch.plain);
+                    self.use_bytes(&plain[..count], cx);
+                    cx.scratch.plain = plain;
+                    if self.is_doomed() {
+                        return Driven::Idle;
+                    }
+                    // What arrives later is told anew; but for an end that was told already, and on
+                    // systems that tell again only after a read that would block.
+                    let told = emptied && cfg!(target_os = "linux");
+                    if told && !self.read_ended && self.broken.is_none() && !self.can_decode() {
                         return Driven::Idle;
                     }
                 }
@@ -146,7 +190,7 @@ impl Connection {
                     return Driven::Idle;
                 }
                 Err(error) => {
-                    let failure = Failure::Socket(self.phase(), error.to_string());
+                    let failure = Failure::of_stream(self.phase(), &error);
                     let failure = self.broken.take().unwrap_or(failure);
                     self.ended(Some(failure));
                     return Driven::Idle;
@@ -197,14 +241,39 @@ impl Connection {
             return bytes.len();
         };
         let mut input = bytes;
-        while self.inbox.len() < self.inbox_limit && cx.budget.messages > 0 && cx.budget.bytes > 0 {
-            let Some(message) = socket.receive(&mut input, cx.arena, &mut self.outbox) else {
-                break;
-            };
-            cx.budget.messages -= 1;
-            cx.budget.bytes = cx.budget.bytes.saturating_sub(message.data.len());
+        while self.inbox.len() < self.inbox_limit {
+            let frames = &mut cx.budget.frames;
+            let message = socket.receive(&mut input, cx.arena, &mut self.outbox, frames);
+            let Some(message) = message else { break };
             self.inbox.push_back(message);
         }
+        self.is_held |= self.inbox.len() >= self.inbox_limit;
+        let used = bytes.len() - input.len();
+        if self.is_doomed() && !self.inbox.is_empty() {
+            // The messages before can be answered until the next poll.
+            self.call_attention();
+        } else {
+            self.conclude();
+        }
+        used
+    }
+
+    /// Whether the other side has broken a rule, for which the connection has still to fail.
+    fn is_doomed(&self) -> bool {
+        match &self.stage {
+            Stage::Open(socket) => {
+                socket.violation().is_some() && socket.state() != websocket::State::Closed
+            }
+            _ => false,
+        }
+    }
+
+    /// Acts on what the WebSocket has come to.
+    fn conclude(&mut self) {
+        let Stage::Open(socket) = &mut self.stage else {
+            return;
+        };
+        socket.conclude(&mut self.outbox);
         if socket.state() == websocket::State::Closed {
             if let Some(frame) = socket.received_close() {
                 self.close_code = frame.code.map_or(0, i32::from);
@@ -213,7 +282,11 @@ impl Connection {
             self.failure = socket.violation().map(Failure::Violation);
             self.end();
         }
-        bytes.len() - input.len()
+    }
+
+    /// Whether bytes are left over that only the budget has kept from being decoded.
+    fn can_decode(&self) -> bool {
+        matches!(self.stage, Stage::Open(_)) && !self.unread.is_empty() && self.has_room()
     }
 
     fn has_room(&self) -> bool {

@@ -4,6 +4,9 @@
 //! connection sends, takes messages and closes. Both hold the same [`SharedConnection`].
 
 mod drive;
+mod heartbeat;
+mod report;
+mod target;
 mod upgrade;
 
 use std::cell::RefCell;
@@ -16,11 +19,14 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use mio::{Registry, Token};
 
+use self::heartbeat::Heartbeat;
+pub use self::target::Target;
 use crate::config::{ConnectionConfig, FLUSH_THRESHOLD, PollBudget};
 use crate::dial::Dial;
 use crate::error::{Error, Failure, Phase};
 use crate::outbox::Outbox;
-use crate::transport::Transport;
+use crate::tls::ClientTls;
+use crate::transport::{Scratch, Transport};
 use crate::upgrade::{AnswerReader, RequestReader};
 use crate::url::Url;
 use crate::websocket::{self, CloseFrame, Kind, Message, Role, WebSocket};
@@ -48,7 +54,7 @@ pub(crate) type Attention = Rc<RefCell<Vec<Token>>>;
 pub(crate) struct Context<'a> {
     pub(crate) now: Instant,
     pub(crate) registry: &'a Registry,
-    pub(crate) scratch: &'a mut [u8],
+    pub(crate) scratch: &'a mut Scratch,
     pub(crate) arena: &'a mut BytesMut,
     pub(crate) budget: &'a mut PollBudget,
 }
@@ -58,6 +64,15 @@ pub(crate) struct Context<'a> {
 pub(crate) enum Driven {
     Idle,
     More,
+}
+
+/// What a client's connection must have come to, and by when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum DialLimit {
+    /// A TCP connection.
+    Connect(Option<Instant>),
+    /// The end of the upgrade.
+    Open(Option<Instant>),
 }
 
 /// Reads that a connection may do in a row before others get their turn.
@@ -75,12 +90,17 @@ pub struct Connection {
     /// Bytes that have been read and not used: a head that is not complete, or frames that came
     /// when the inbox was full.
     unread: BytesMut,
+    /// Reading stopped because the inbox was full; the socket may hold more.
+    is_held: bool,
     /// The other side has ended its half, so reads must go on until they say so.
     read_ended: bool,
     /// A write failed: nothing more can be sent, what has arrived can still be read.
     broken: Option<Failure>,
+    /// The kernel takes nothing at present.
+    write_blocked: bool,
     /// When the present stage has taken too long.
     limit: Option<Instant>,
+    heartbeat: Option<Heartbeat>,
     token: Token,
     serial: u64,
     attention: Attention,
@@ -88,11 +108,14 @@ pub struct Connection {
     upgraded: bool,
     claimed: bool,
     remote: Option<SocketAddr>,
+    /// Host and port of the URL, on a client.
+    host: Option<Box<str>>,
     requested_url: String,
     protocol: String,
     close_code: i32,
     close_reason: String,
     failure: Option<Failure>,
+    is_reported: bool,
 }
 
 enum Stage {
@@ -113,6 +136,9 @@ enum Stage {
 struct Dialing {
     dial: Dial,
     url: Url,
+    tls: Option<ClientTls>,
+    /// The time limit ends when there is a TCP connection.
+    only_connect: bool,
 }
 
 #[derive(Default)]
@@ -132,9 +158,12 @@ impl Connection {
             inbox: VecDeque::new(),
             inbox_limit: usize::MAX,
             unread: BytesMut::new(),
+            is_held: false,
             read_ended: false,
             broken: None,
+            write_blocked: false,
             limit: None,
+            heartbeat: None,
             token: Token(usize::MAX),
             serial: 0,
             attention,
@@ -142,11 +171,13 @@ impl Connection {
             upgraded: false,
             claimed: false,
             remote: None,
+            host: None,
             requested_url: String::new(),
             protocol: String::new(),
             close_code: -1,
             close_reason: String::new(),
             failure: None,
+            is_reported: false,
         }
     }
 
@@ -167,19 +198,24 @@ impl Connection {
         connection
     }
 
-    /// The client's end of a connection to `url`, which may take until `limit` to open.
+    /// The client's end of a connection to `target`.
     pub(crate) fn dialing(
-        dial: Dial,
-        url: Url,
-        requested_url: String,
+        target: Target,
         config: Rc<ConnectionConfig>,
-        limit: Option<Instant>,
+        limit: DialLimit,
         attention: Attention,
     ) -> Self {
+        let Target { dial, url, requested_url, tls } = target;
         let remote = dial.first_address().unwrap_or_else(|| ([0, 0, 0, 0], url.port).into());
-        let stage = Stage::Dialing(Box::new(Dialing { dial, url }));
+        let host = format!("{}:{}", url.host, url.port).into();
+        let (limit, only_connect) = match limit {
+            DialLimit::Connect(limit) => (limit, true),
+            DialLimit::Open(limit) => (limit, false),
+        };
+        let stage = Stage::Dialing(Box::new(Dialing { dial, url, tls, only_connect }));
         let mut connection = Self::new(Role::Client, stage, config, attention);
         connection.remote = Some(remote);
+        connection.host = Some(host);
         connection.requested_url = requested_url;
         connection.limit = limit;
         connection
@@ -195,6 +231,12 @@ impl Connection {
     /// may have been closed again by then, and messages may have come before the close.
     pub fn claim(&mut self) -> bool {
         self.upgraded && !std::mem::replace(&mut self.claimed, true)
+    }
+
+    /// Whether [`Connection::claim`] has been true.
+    #[must_use]
+    pub fn is_claimed(&self) -> bool {
+        self.claimed
     }
 
     /// What the connection looks like from outside.
@@ -241,7 +283,7 @@ impl Connection {
         if let Stage::Open(socket) = &self.stage {
             socket.send(kind, payload, &mut self.outbox);
         }
-        if self.outbox.bytes().len() >= FLUSH_THRESHOLD {
+        if self.outbox.bytes().len() >= FLUSH_THRESHOLD && !self.write_blocked {
             self.flush();
         }
     }
@@ -249,7 +291,9 @@ impl Connection {
     /// Hands what waits to the kernel, as far as it takes it.
     pub fn flush(&mut self) {
         while let (Some(transport), false) = (&mut self.transport, self.outbox.is_empty()) {
-            match transport.write(self.outbox.bytes()) {
+            let written = transport.write(self.outbox.bytes());
+            self.write_blocked = written.is_err();
+            match written {
                 Ok(count) => {
                     self.outbox.written(count);
                     if let (true, Stage::Open(socket)) = (self.outbox.is_empty(), &mut self.stage) {
@@ -258,27 +302,29 @@ impl Connection {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    // What the other side sent before it went is still read.
-                    self.broken = Some(Failure::Socket(self.phase(), error.to_string()));
-                    self.outbox.clear();
-                    self.read_ended = true;
-                    self.call_attention();
-                }
+                Err(error) => self.break_off(&error),
             }
         }
-        if let (Stage::Ending { writing_ended }, Some(transport)) =
-            (&mut self.stage, &mut self.transport)
-            && !*writing_ended
-        {
-            transport.end_writing();
-            *writing_ended = true;
+        match self.transport.as_mut().map(Transport::write_out) {
+            Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return,
+            Some(Err(error)) => self.break_off(&error),
+            _ => {}
+        }
+        match (&mut self.stage, &mut self.transport) {
+            // It has no half that could be ended alone.
+            (Stage::Ending { .. }, Some(transport)) if transport.is_foreign() => self.drop_stream(),
+            (Stage::Ending { writing_ended: writing_ended @ false }, Some(transport)) => {
+                transport.end_writing();
+                *writing_ended = true;
+            }
+            _ => {}
         }
     }
 
     /// Asks the reactor to flush this connection when it flushes next.
     pub fn flush_later(&mut self) {
-        if !self.outbox.is_empty() {
+        let tls_waits = self.transport.as_ref().is_some_and(Transport::wants_write);
+        if !self.outbox.is_empty() || tls_waits {
             self.call_attention();
         }
     }
@@ -286,7 +332,7 @@ impl Connection {
     /// The oldest message that has not been taken.
     pub fn receive(&mut self) -> Option<Message> {
         let message = self.inbox.pop_front()?;
-        if !self.unread.is_empty() {
+        if self.is_held {
             self.call_attention();
         }
         // A burst does not keep its memory.
@@ -341,6 +387,12 @@ impl Connection {
         self.drop_stream();
     }
 
+    /// Sends a ping every `interval` (zero: never) while open.
+    pub fn set_heartbeat(&mut self, interval: Duration) {
+        self.heartbeat = (!interval.is_zero()).then(|| Heartbeat::new(interval));
+        self.call_attention();
+    }
+
     /// The settings of this connection.
     #[must_use]
     pub fn config(&self) -> &ConnectionConfig {
@@ -372,11 +424,11 @@ impl Connection {
         }
     }
 
-    /// The address of the other end; while connecting, of the first address that is tried. `None`
-    /// once closed.
+    /// The address of the other end, also when closed; while connecting, of the first address that
+    /// is tried.
     #[must_use]
     pub fn remote(&self) -> Option<SocketAddr> {
-        if self.state() == State::Closed { None } else { self.remote }
+        self.remote
     }
 
     /// The URL that was asked for: as given on a client, put together from the request on a server.
@@ -409,6 +461,12 @@ impl Connection {
         self.failure.as_ref()
     }
 
+    /// Ends the connection because its first message is not an id.
+    pub(crate) fn refuse_id(&mut self) {
+        self.failure = Some(Failure::InvalidId);
+        self.close(i32::from(websocket::close::NORMAL), "");
+    }
+
     fn has_outbound_room(&self, payload: usize) -> bool {
         let config = &self.config;
         self.outbox.has_room(payload, config.max_queued_packets, config.outbound_buffer_size)
@@ -418,6 +476,7 @@ impl Connection {
         match &self.stage {
             Stage::Dialing(dialing) if dialing.dial.is_resolving() => Phase::Resolve,
             Stage::Dialing(_) => Phase::Connect,
+            _ if self.is_handshaking() => Phase::Tls,
             Stage::Asking(_) | Stage::Answering(_) => Phase::Upgrade,
             _ => Phase::Open,
         }
@@ -426,6 +485,14 @@ impl Connection {
     fn fail(&mut self, failure: Failure) {
         self.failure.get_or_insert(failure);
         self.drop_stream();
+    }
+
+    /// Nothing more can be written. What the other side sent before it went is still read.
+    fn break_off(&mut self, error: &io::Error) {
+        self.broken = Some(Failure::of_stream(self.phase(), error));
+        self.outbox.clear();
+        self.read_ended = true;
+        self.call_attention();
     }
 
     /// Goes over to writing what is left and ending the stream.

@@ -19,8 +19,21 @@ impl Connection {
             Progress::Pending => self.remote = dialing.dial.first_address().or(self.remote),
             Progress::Failed(failure) => self.fail(failure),
             Progress::Connected(stream) => {
-                let mut transport = Transport::Tcp(stream);
+                let transport = Transport::tcp(stream);
+                let secured = match &dialing.tls {
+                    Some(tls) => transport.secure_client(tls),
+                    None => Ok(transport),
+                };
+                let mut transport = match secured {
+                    Ok(transport) => transport,
+                    Err(error) => {
+                        return self.fail(Failure::Tls(format!("tls cannot start: {error}")));
+                    }
+                };
                 transport.set_no_delay(true);
+                if dialing.only_connect {
+                    self.limit = None;
+                }
                 self.remote = transport.remote();
                 let key = client::new_key();
                 self.outbox.push_bytes(&client::request(&dialing.url, &key, &self.config));
@@ -32,6 +45,7 @@ impl Connection {
     }
 
     pub(super) fn upgrade(&mut self) {
+        let secure = self.transport.as_ref().is_some_and(Transport::is_secure);
         match &mut self.stage {
             Stage::Answering(reader) => {
                 let answered = reader.read(&self.unread).and_then(|read| match read {
@@ -43,7 +57,7 @@ impl Connection {
                 match answered {
                     Ok(None) => {}
                     Ok(Some((request, (protocol, answer), len))) => {
-                        self.requested_url = request.requested_url(false);
+                        self.requested_url = request.requested_url(secure);
                         self.outbox.push_bytes(&answer);
                         self.open(protocol, len);
                     }

@@ -1,17 +1,16 @@
 //! The client's side of the multiplayer rules: one connection, whose first message is our id.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Instant;
 
 use super::SERVER_ID;
 use super::inbox::{Event, Inbox};
 use crate::config::{ConnectionConfig, PollBudget};
-use crate::connection::{SharedConnection, State};
-use crate::dial::Dial;
+use crate::connection::{DialLimit, SharedConnection, State, Target};
 use crate::error::{Error, Failure, Phase};
 use crate::notice::Notices;
-use crate::reactor::Reactor;
-use crate::url::Url;
+use crate::reactor::{Reactor, SharedReactor};
 use crate::websocket::{Kind, close};
 
 /// How a client is after a poll.
@@ -24,7 +23,7 @@ pub(super) enum Outcome {
 }
 
 pub(super) struct Client {
-    reactor: Reactor,
+    reactor: SharedReactor,
     connection: SharedConnection,
     /// 0 until the server has given one.
     id: i32,
@@ -43,14 +42,13 @@ enum End {
 impl Client {
     /// Starts to connect; the id must be there by `limit`.
     pub(super) fn dial(
-        dial: Dial,
-        url: Url,
-        requested_url: String,
+        target: Target,
         config: Rc<ConnectionConfig>,
         limit: Option<Instant>,
     ) -> Result<Self, Error> {
         let mut reactor = Reactor::new()?;
-        let connection = reactor.dial(dial, url, requested_url, config, limit);
+        let connection = reactor.dial(target, config, DialLimit::Open(limit));
+        let reactor = Rc::new(RefCell::new(reactor));
         Ok(Self { reactor, connection, id: 0, limit, end: End::Open })
     }
 
@@ -60,6 +58,10 @@ impl Client {
 
     pub(super) fn is_connected(&self) -> bool {
         self.id != 0
+    }
+
+    pub(super) fn reactor(&self) -> &SharedReactor {
+        &self.reactor
     }
 
     pub(super) fn connection(&self) -> &SharedConnection {
@@ -75,25 +77,21 @@ impl Client {
         notices: &mut Notices,
     ) -> Outcome {
         // Without a listener nothing can fail to be accepted.
-        let _ = self.reactor.poll(now, None, budget);
-        while self.reactor.next_touched().is_some() {}
+        let mut reactor = self.reactor.borrow_mut();
+        let _ = reactor.poll(now, None, budget);
+        while reactor.next_touched().is_some() {}
         let mut connection = self.connection.borrow_mut();
         if self.id == 0 {
             if let Some(first) = connection.receive() {
                 let Some(id) = parse_id(&first.data) else {
-                    notices.error(now, format!("{}", Failure::InvalidId));
-                    connection.close(i32::from(close::NORMAL), "");
+                    connection.refuse_id();
+                    connection.report(now, notices);
                     return Outcome::Failed;
                 };
                 self.id = id;
                 inbox.push_event(Event::PeerConnected(SERVER_ID));
             } else if connection.state() == State::Closed {
-                let failure = connection.failure().map(ToString::to_string);
-                let text = format!("connection failed: {}", failure.unwrap_or_default());
-                match connection.failure() {
-                    Some(Failure::Answer(_)) => notices.error(now, text),
-                    _ => notices.verbose(text),
-                }
+                connection.report(now, notices);
                 return Outcome::Failed;
             } else if self.limit.is_some_and(|limit| now > limit) {
                 notices.verbose(format!("connection failed: {}", Failure::Timeout(Phase::Id)));
@@ -112,9 +110,7 @@ impl Client {
             if delivered && self.end == End::Open {
                 self.end = End::NextPoll;
             } else {
-                if let Some(failure) = connection.failure() {
-                    notices.verbose(format!("disconnected: {failure}"));
-                }
+                connection.report(now, notices);
                 self.end = End::Signalled;
                 inbox.push_event(Event::PeerDisconnected(SERVER_ID));
             }
@@ -123,19 +119,15 @@ impl Client {
     }
 
     /// Writes what waits to be written.
-    pub(super) fn flush(&mut self, now: Instant) {
-        self.reactor.flush(now);
+    pub(super) fn flush(&self, now: Instant) {
+        self.reactor.borrow_mut().flush(now);
     }
 
     /// Sends to the server.
-    pub(super) fn send(&self, data: &[u8], at_once: bool) -> Result<(), Error> {
+    pub(super) fn send(&self, data: &[u8]) -> Result<(), Error> {
         let mut connection = self.connection.borrow_mut();
         let sent = connection.send(Kind::Binary, data);
-        if at_once {
-            connection.flush();
-        } else {
-            connection.flush_later();
-        }
+        connection.flush_later();
         sent
     }
 

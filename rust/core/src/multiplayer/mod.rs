@@ -7,26 +7,27 @@
 
 mod client;
 mod inbox;
+mod pace;
 mod server;
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use self::client::{Client, Outcome};
 use self::inbox::Inbox;
 pub use self::inbox::{Event, Packet};
+use self::pace::Pace;
 use self::server::Server;
 use crate::config::{
     ConnectionConfig, DEFAULT_HANDSHAKE_TIMEOUT, MAX_WAITING_BYTES, MAX_WAITING_PACKETS, PollBudget,
 };
-use crate::connection::{SharedConnection, limit_after};
-use crate::dial::{Dial, Resolve};
+use crate::connection::{SharedConnection, Target, limit_after};
 use crate::error::Error;
 use crate::notice::{Notice, Notices};
+use crate::peer::Peer;
 use crate::reactor::Admission;
+use crate::tls::ServerTls;
 use crate::upgrade::check_config;
-use crate::url::Url;
 
 /// The id of every server.
 pub const SERVER_ID: i32 = 1;
@@ -69,22 +70,6 @@ enum Mode {
     Client(Box<Client>),
 }
 
-/// When bytes leave. The engine's class writes inside `put_packet`, and games rely on a packet
-/// being on its way when the call returns. A peer that is polled once per frame can collect the
-/// packets of a frame instead: they leave when the packets of the poll have been taken, and at the
-/// end of the frame. Any other peer (polled in a loop, or not at all) writes at once.
-#[derive(Default)]
-struct Pace {
-    /// The frame of the last poll.
-    frame: Option<u64>,
-    /// Polled in an earlier frame and just once in the present one.
-    collects: bool,
-    /// Something has been collected and nobody has been told to flush.
-    flush_due: bool,
-    /// Packets have been taken since the last flush, so replies may wait.
-    has_taken: bool,
-}
-
 /// An event of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionEvent {
@@ -95,7 +80,7 @@ pub struct SessionEvent {
 
 impl MultiplayerPeer {
     /// Listens on `port` (0: chosen by the system) of `bind_address`: an IP address, or `*` for
-    /// both families.
+    /// both families. With `tls` all connections speak TLS.
     ///
     /// # Errors
     /// When active already, when an argument or setting cannot be used, or when the system does not
@@ -104,45 +89,28 @@ impl MultiplayerPeer {
         &mut self,
         port: i64,
         bind_address: &str,
+        tls: Option<ServerTls>,
         now: Instant,
     ) -> Result<(), Error> {
         self.check_idle()?;
         check_config(&self.config)?;
-        let port = u16::try_from(port).map_err(|_| Error::Port(port))?;
-        let address = match bind_address {
-            "*" => None,
-            text => Some(text.parse().map_err(|_| Error::BindAddress(text.to_owned()))?),
-        };
-        let server = Server::listen(address, port)?;
+        let server = Server::listen(port, bind_address, tls)?;
         self.now = Some(now);
         self.start(Mode::Server(Box::new(server)));
         Ok(())
     }
 
-    /// Starts to connect to `url`. A host name is resolved by what `resolver` makes of it.
+    /// Starts to connect to `target`.
     ///
     /// # Errors
-    /// When active already, or when an argument or setting cannot be used. That nobody answers is
-    /// found out later.
-    pub fn create_client(
-        &mut self,
-        url: &str,
-        resolver: impl FnOnce(&str) -> Box<dyn Resolve>,
-        now: Instant,
-    ) -> Result<(), Error> {
+    /// When active already, or when a setting cannot be used. That nobody answers is found out
+    /// later.
+    pub fn create_client(&mut self, target: Target, now: Instant) -> Result<(), Error> {
         self.check_idle()?;
-        let target = Url::parse(url)?;
         check_config(&self.config)?;
-        if target.secure {
-            return Err(Error::TlsUnavailable);
-        }
-        let dial = match target.ip() {
-            Some(ip) => Dial::address(SocketAddr::new(ip, target.port)),
-            None => Dial::name(resolver(&target.host), target.port),
-        };
         let limit = limit_after(now, self.handshake_timeout());
         let config = Rc::new(self.config.clone());
-        let client = Client::dial(dial, target, url.to_owned(), config, limit)?;
+        let client = Client::dial(target, config, limit)?;
         self.now = Some(now);
         self.start(Mode::Client(Box::new(client)));
         Ok(())
@@ -151,11 +119,10 @@ impl MultiplayerPeer {
     /// Does everything that can be done now, without waiting. `frame` counts the frames of the
     /// engine; new connections are left waiting while `refuse` is set.
     pub fn poll(&mut self, now: Instant, frame: u64, refuse: bool) {
-        self.pace.collects = self.pace.frame.is_some_and(|last| last != frame);
-        self.pace.frame = Some(frame);
+        self.pace.polled(frame);
         self.now = Some(now);
         let mut budget = PollBudget::default();
-        budget.messages = budget.messages.min(MAX_WAITING_PACKETS.saturating_sub(self.inbox.len()));
+        budget.frames = budget.frames.min(MAX_WAITING_PACKETS.saturating_sub(self.inbox.len()));
         budget.bytes = budget.bytes.min(MAX_WAITING_BYTES.saturating_sub(self.inbox.bytes()));
         let admission = (!refuse && self.is_server()).then(|| self.admission());
         match &mut self.mode {
@@ -179,11 +146,8 @@ impl MultiplayerPeer {
         loop {
             let event = self.inbox.next_event()?;
             // A handler of an earlier event may have forced the peer out.
-            let known = match event {
-                Event::PeerConnected(_) => true,
-                Event::PeerDisconnected(id) => self.connection(id).is_some(),
-            };
-            if known {
+            let (Event::PeerConnected(id) | Event::PeerDisconnected(id)) = event;
+            if self.connection(id).is_some() {
                 return Some(SessionEvent { event, session: self.session });
             }
         }
@@ -213,7 +177,7 @@ impl MultiplayerPeer {
     /// Hands what has been collected to the kernel. To be called at the end of a poll, when its
     /// events have been signalled, and at the end of a frame.
     pub fn flush(&mut self) {
-        self.pace.flush_due = false;
+        self.pace.flushed();
         let Some(now) = self.now else { return };
         match &mut self.mode {
             Mode::Disconnected => {}
@@ -225,7 +189,7 @@ impl MultiplayerPeer {
     /// True once when a packet has been collected that no later call in this frame is sure to
     /// flush: then [`MultiplayerPeer::flush`] has to be called at the end of the frame.
     pub fn take_flush_due(&mut self) -> bool {
-        std::mem::take(&mut self.pace.flush_due)
+        self.pace.take_due()
     }
 
     /// Sends `data` to the target. An empty packet is not sent.
@@ -241,14 +205,16 @@ impl MultiplayerPeer {
         if data.is_empty() {
             return Ok(());
         }
-        let at_once = !self.pace.collects;
-        self.pace.flush_due |= !at_once;
-        match &mut self.mode {
-            Mode::Disconnected => Err(Error::Unconfigured),
-            Mode::Server(server) => server.send(self.target, data, at_once),
+        let sent = match &mut self.mode {
+            Mode::Disconnected => return Err(Error::Unconfigured),
+            Mode::Server(server) => server.send(self.target, data),
             // Whatever the target is: the server is all that a client is connected to.
-            Mode::Client(client) => client.send(data, at_once),
+            Mode::Client(client) => client.send(data),
+        };
+        if !self.pace.put() {
+            self.flush();
         }
+        sent
     }
 
     /// Takes the next packet. A client can take what came before its server went, until it is
@@ -258,7 +224,7 @@ impl MultiplayerPeer {
     /// When there is none: [`Error::Unavailable`], or [`Error::Unconfigured`] unless connected.
     pub fn get_packet(&mut self) -> Result<Packet, Error> {
         let packet = self.inbox.take().ok_or_else(|| self.no_packet())?;
-        self.pace.has_taken = true;
+        self.pace.taken(self.inbox.available() > 0);
         Ok(packet)
     }
 
@@ -273,7 +239,7 @@ impl MultiplayerPeer {
     /// Packets that can be taken. When the last one has been taken, the replies to it leave.
     pub fn available(&mut self) -> usize {
         let available = self.inbox.available();
-        if available == 0 && std::mem::take(&mut self.pace.has_taken) {
+        if available == 0 && self.pace.found_empty() {
             self.flush();
         }
         available
@@ -342,6 +308,17 @@ impl MultiplayerPeer {
         matches!(self.mode, Mode::Server(_))
     }
 
+    /// The view of the connection to a peer.
+    #[must_use]
+    pub fn view(&self, id: i32) -> Option<Peer> {
+        let reactor = match &self.mode {
+            Mode::Disconnected => return None,
+            Mode::Server(server) => server.reactor(),
+            Mode::Client(client) => client.reactor(),
+        };
+        self.connection(id).map(|connection| Peer::view(connection.clone(), reactor.clone()))
+    }
+
     /// The connection to a peer.
     #[must_use]
     pub fn connection(&self, id: i32) -> Option<&SharedConnection> {
@@ -367,9 +344,9 @@ impl MultiplayerPeer {
         self.handshake_timeout.unwrap_or(DEFAULT_HANDSHAKE_TIMEOUT)
     }
 
-    /// Sets [`MultiplayerPeer::handshake_timeout`]; whole milliseconds count, the rest is cut off.
+    /// Sets [`MultiplayerPeer::handshake_timeout`].
     pub fn set_handshake_timeout(&mut self, timeout: Duration) {
-        self.handshake_timeout = Some(Duration::from_millis(timeout.as_millis() as u64));
+        self.handshake_timeout = Some(timeout);
     }
 
     /// The next line for the log.
@@ -386,7 +363,7 @@ impl MultiplayerPeer {
         self.mode = mode;
         self.session += 1;
         self.inbox.clear();
-        self.pace.flush_due = false;
+        self.pace.flushed();
     }
 
     fn check_idle(&self) -> Result<(), Error> {
@@ -402,7 +379,11 @@ impl MultiplayerPeer {
         let config = self.shared_config.take().filter(|shared| **shared == self.config);
         let config = config.unwrap_or_else(|| Rc::new(self.config.clone()));
         self.shared_config = Some(config.clone());
-        Admission { config, handshake_timeout: self.handshake_timeout() }
+        let tls = match &self.mode {
+            Mode::Server(server) => server.tls().cloned(),
+            _ => None,
+        };
+        Admission { config, handshake_timeout: self.handshake_timeout(), tls }
     }
 }
 

@@ -1,22 +1,25 @@
 //! The server's side of the multiplayer rules: ids, peers in the order of connection, targets.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::inbox::{Event, Inbox};
 use crate::config::PollBudget;
-use crate::connection::{Connection, SharedConnection, State};
-use crate::error::{Error, Failure};
+use crate::connection::{SharedConnection, State};
+use crate::error::Error;
 use crate::notice::Notices;
-use crate::reactor::{Admission, Reactor};
+use crate::reactor::{Admission, Reactor, SharedReactor};
+use crate::tls::ServerTls;
 use crate::websocket::{Kind, close};
 
 /// Place of a peer in the order of connection.
 type Order = u64;
 
 pub(super) struct Server {
-    reactor: Reactor,
+    reactor: SharedReactor,
+    tls: Option<ServerTls>,
     peers: BTreeMap<Order, Peer>,
     by_id: HashMap<i32, Order>,
     by_serial: HashMap<u64, Order>,
@@ -24,6 +27,8 @@ pub(super) struct Server {
     /// Peers whose end is signalled in the next poll: they were told to go, or packets of theirs
     /// came together with their end.
     gone_next: Vec<Order>,
+    /// Empty between polls; kept for its memory.
+    touched: Vec<Order>,
 }
 
 struct Peer {
@@ -34,21 +39,35 @@ struct Peer {
 }
 
 impl Server {
-    pub(super) fn listen(address: Option<IpAddr>, port: u16) -> Result<Self, Error> {
+    pub(super) fn listen(
+        port: i64,
+        bind_address: &str,
+        tls: Option<ServerTls>,
+    ) -> Result<Self, Error> {
         let mut reactor = Reactor::new()?;
-        reactor.listen(address, port)?;
+        reactor.listen(port, bind_address)?;
         Ok(Self {
-            reactor,
+            reactor: Rc::new(RefCell::new(reactor)),
+            tls,
             peers: BTreeMap::new(),
             by_id: HashMap::new(),
             by_serial: HashMap::new(),
             next_order: 0,
             gone_next: Vec::new(),
+            touched: Vec::new(),
         })
     }
 
+    pub(super) fn reactor(&self) -> &SharedReactor {
+        &self.reactor
+    }
+
+    pub(super) fn tls(&self) -> Option<&ServerTls> {
+        self.tls.as_ref()
+    }
+
     pub(super) fn local_port(&self) -> u16 {
-        self.reactor.local_port()
+        self.reactor.borrow().local_port()
     }
 
     /// Takes in new peers, then the messages of all, then notes who has gone.
@@ -61,21 +80,23 @@ impl Server {
         notices: &mut Notices,
     ) {
         let mut gone = std::mem::take(&mut self.gone_next);
-        if let Err(error) = self.reactor.poll(now, admission, budget) {
+        let mut reactor = self.reactor.borrow_mut();
+        if let Err(error) = reactor.poll(now, admission, budget) {
             notices.error(now, format!("cannot accept connections: {error}"));
         }
         let mut opened = Vec::new();
-        let mut touched = Vec::new();
-        while let Some(connection) = self.reactor.next_touched() {
+        let mut touched = std::mem::take(&mut self.touched);
+        while let Some(connection) = reactor.next_touched() {
             let serial = connection.borrow().serial();
             if let Some(order) = self.by_serial.get(&serial) {
                 touched.push(*order);
             } else if connection.borrow_mut().claim() {
                 opened.push((serial, connection));
             } else {
-                report(&connection.borrow(), now, notices);
+                connection.borrow_mut().report(now, notices);
             }
         }
+        drop(reactor);
         opened.sort_unstable_by_key(|(serial, _)| *serial);
         for (serial, connection) in opened {
             // Refused since it was accepted; or the client gave up before it was answered.
@@ -88,7 +109,7 @@ impl Server {
             touched.push(order);
         }
         touched.sort_unstable();
-        for order in touched {
+        for order in touched.drain(..) {
             let Some(peer) = self.peers.get(&order) else {
                 continue;
             };
@@ -98,13 +119,15 @@ impl Server {
                 inbox.push(peer.id, message.data);
                 delivered = true;
             }
-            if connection.state() == State::Closed {
+            // Closed, or told to go through its view.
+            if connection.state() != State::Open {
                 // Its last packets are delivered in this poll, its end is told in the next: a
                 // packet from an unknown sender would be dropped.
                 if delivered { &mut self.gone_next } else { &mut gone }.push(order);
-                report(&connection, now, notices);
+                connection.report(now, notices);
             }
         }
+        self.touched = touched;
         gone.sort_unstable();
         for order in gone {
             let Some(peer) = self.peers.get_mut(&order) else {
@@ -117,15 +140,15 @@ impl Server {
     }
 
     /// Writes what waits to be written.
-    pub(super) fn flush(&mut self, now: Instant) {
-        self.reactor.flush(now);
+    pub(super) fn flush(&self, now: Instant) {
+        self.reactor.borrow_mut().flush(now);
     }
 
     /// Sends to the peer `target`, to all (0), or to all but one (its negated id).
-    pub(super) fn send(&self, target: i32, data: &[u8], at_once: bool) -> Result<(), Error> {
+    pub(super) fn send(&self, target: i32, data: &[u8]) -> Result<(), Error> {
         if target > 0 {
             let peer = self.peer(target).ok_or(Error::UnknownPeer(target))?;
-            return send(peer, data, at_once);
+            return send(peer, data);
         }
         let mut full = Vec::new();
         for peer in self.peers.values() {
@@ -133,7 +156,7 @@ impl Server {
                 continue;
             }
             // A peer that is on its way out does not fail a broadcast.
-            if let Err(Error::OutOfMemory { .. }) = send(peer, data, at_once) {
+            if let Err(Error::OutOfMemory { .. }) = send(peer, data) {
                 full.push(peer.id);
             }
         }
@@ -212,33 +235,14 @@ impl Server {
     }
 }
 
-fn send(peer: &Peer, data: &[u8], at_once: bool) -> Result<(), Error> {
+fn send(peer: &Peer, data: &[u8]) -> Result<(), Error> {
     let mut connection = peer.connection.borrow_mut();
     let sent = connection.send(Kind::Binary, data);
-    if at_once {
-        connection.flush();
-    } else {
-        connection.flush_later();
-    }
+    connection.flush_later();
     sent.map_err(|error| match error {
         Error::OutOfMemory { size, .. } => {
             Error::OutOfMemory { size, peers: format!("peer {}", peer.id) }
         }
         error => error,
     })
-}
-
-/// One line for a connection that ended badly: an error for a refused upgrade, else for verbose
-/// logs only.
-fn report(connection: &Connection, now: Instant, notices: &mut Notices) {
-    let Some(failure) = connection.failure() else {
-        return;
-    };
-    let address = connection.remote().map_or_else(String::new, |address| format!("{address}: "));
-    match failure {
-        Failure::Refused(refusal) if !refusal.silent => {
-            notices.error(now, format!("{address}{failure}"));
-        }
-        _ => notices.verbose(format!("{address}{failure}")),
-    }
 }

@@ -42,7 +42,9 @@ impl HeadFinder {
                 _ if after_cr => return Err(HeadError::Malformed("CR without LF")),
                 b'\n' => return Err(HeadError::Malformed("LF without CR")),
                 b'\r' | b'\t' | b' '..=b'~' | 0x80.. => {}
-                // Not HTTP at all, perhaps TLS. Nothing that follows could repair it.
+                // The types of TLS records: RFC 8446, section 5.1.
+                20..=23 if at == 0 => return Err(HeadError::Malformed("this is TLS, not HTTP")),
+                // Not HTTP at all. Nothing that follows could repair it.
                 _ => return Err(HeadError::Malformed("control character in the head")),
             }
             self.scanned += 1;

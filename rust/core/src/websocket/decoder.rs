@@ -26,6 +26,8 @@ const GROWTH: usize = 64 * 1024;
 pub(super) enum Incoming {
     /// A complete message.
     Message(Message),
+    /// A complete frame of a message that is not complete.
+    Fragment,
     /// A ping; its payload is [`Decoder::control`].
     Ping,
     /// A pong; its payload is [`Decoder::control`].
@@ -93,38 +95,35 @@ impl Decoder {
         input: &mut &[u8],
         arena: &mut BytesMut,
     ) -> Result<Option<Incoming>, Violation> {
-        loop {
-            let mut frame = match self.frame.take() {
-                Some(frame) => frame,
-                None => match self.read_header(input)? {
-                    Some(frame) => frame,
-                    None => return Ok(None),
-                },
-            };
-            let (piece, rest) = input.split_at((frame.len - frame.seen).min(input.len()));
-            *input = rest;
-            let seen = frame.seen;
-            frame.seen += piece.len();
-            let complete = frame.seen == frame.len;
-            let incoming = match frame.opcode {
-                OpCode::Control(opcode) => {
-                    append_unmasked(&mut self.control, piece, frame.mask, seen);
-                    complete.then(|| match opcode {
-                        Control::Ping => Incoming::Ping,
-                        Control::Pong => Incoming::Pong,
-                        _ => Incoming::Close,
-                    })
+        let frame = match self.frame.take() {
+            Some(frame) => Some(frame),
+            None => self.read_header(input)?,
+        };
+        let Some(mut frame) = frame else { return Ok(None) };
+        let (piece, rest) = input.split_at((frame.len - frame.seen).min(input.len()));
+        *input = rest;
+        let seen = frame.seen;
+        frame.seen += piece.len();
+        let complete = frame.seen == frame.len;
+        let incoming = match frame.opcode {
+            OpCode::Control(opcode) => {
+                append_unmasked(&mut self.control, piece, frame.mask, seen);
+                match opcode {
+                    Control::Ping => Incoming::Ping,
+                    Control::Pong => Incoming::Pong,
+                    _ => Incoming::Close,
                 }
-                OpCode::Data(_) => self.data(&frame, piece, seen, complete, arena)?,
-            };
-            if !complete {
-                self.frame = Some(frame);
-                return Ok(None);
             }
-            if incoming.is_some() {
-                return Ok(incoming);
+            OpCode::Data(_) => {
+                let message = self.data(&frame, piece, seen, complete, arena)?;
+                message.map_or(Incoming::Fragment, Incoming::Message)
             }
+        };
+        if complete {
+            return Ok(Some(incoming));
         }
+        self.frame = Some(frame);
+        Ok(None)
     }
 
     /// Reads the next header; `None` if it is not complete yet.
@@ -206,7 +205,7 @@ impl Decoder {
         seen: usize,
         complete: bool,
         arena: &mut BytesMut,
-    ) -> Result<Option<Incoming>, Violation> {
+    ) -> Result<Option<Message>, Violation> {
         let invalid = |_| Violation::new(close::INVALID_DATA, "text that is not utf-8");
         let kind = match frame.opcode {
             OpCode::Data(Data::Text) => Kind::Text,
@@ -218,7 +217,7 @@ impl Decoder {
             if kind == Kind::Text && std::str::from_utf8(&data).is_err() {
                 return Err(invalid(super::utf8::InvalidUtf8));
             }
-            return Ok(Some(Incoming::Message(Message { kind, data })));
+            return Ok(Some(Message { kind, data }));
         }
         let partial = self.partial.get_or_insert_with(|| {
             Box::new(Partial { kind, data: BytesMut::new(), utf8: Utf8Check::default() })
@@ -238,9 +237,9 @@ impl Decoder {
         if partial.kind == Kind::Text {
             partial.utf8.finish().map_err(invalid)?;
         }
-        Ok(self.partial.take().map(|partial| {
-            Incoming::Message(Message { kind: partial.kind, data: partial.data.freeze() })
-        }))
+        let message =
+            |partial: Box<Partial>| Message { kind: partial.kind, data: partial.data.freeze() };
+        Ok(self.partial.take().map(message))
     }
 }
 
@@ -306,6 +305,7 @@ mod tests {
             let mut input = *piece;
             loop {
                 match decoder.next(&mut input, &mut arena) {
+                    Ok(Some(Incoming::Fragment)) => {}
                     Ok(Some(incoming)) => out.push(incoming),
                     Ok(None) => break,
                     Err(violation) => return (out, Some(violation)),

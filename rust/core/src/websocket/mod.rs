@@ -100,6 +100,7 @@ pub struct WebSocket {
     state: State,
     /// The close frame received, or the one that a broken rule was answered with.
     close: Option<CloseFrame>,
+    /// The rule that was broken; nothing is read after it.
     violation: Option<Violation>,
     /// Payload of a ping that is answered when there is room again.
     owed_pong: Option<Bytes>,
@@ -123,8 +124,9 @@ impl WebSocket {
         }
     }
 
-    /// Takes bytes off the front of `input` until a message is complete; `None` when `input` is
-    /// used up. Pongs and the answer to a close frame are appended to `outbox`.
+    /// Takes bytes off the front of `input` until a message is complete; `None` when `input` or
+    /// `frames` is used up, from which each frame takes one. Pongs and the answer to a close frame
+    /// are appended to `outbox`.
     ///
     /// Messages that arrive after [`WebSocket::close`] are dropped, as the engine's class does.
     pub fn receive(
@@ -132,14 +134,21 @@ impl WebSocket {
         input: &mut &[u8],
         arena: &mut BytesMut,
         outbox: &mut Outbox,
+        frames: &mut usize,
     ) -> Option<Message> {
         loop {
-            if self.state == State::Closed {
+            if self.state == State::Closed || self.violation.is_some() {
                 *input = &[];
                 return None;
             }
+            *frames = frames.checked_sub(1)?;
             match self.decoder.next(input, arena) {
-                Ok(None) => return None,
+                Ok(None) => {
+                    // Nothing was complete, so nothing was taken.
+                    *frames += 1;
+                    return None;
+                }
+                Ok(Some(Incoming::Fragment)) => {}
                 Ok(Some(Incoming::Message(message))) if self.state == State::Open => {
                     return Some(message);
                 }
@@ -149,10 +158,10 @@ impl WebSocket {
                 Ok(Some(Incoming::Close)) => match CloseFrame::parse(self.decoder.control()) {
                     Ok(frame) => self.answer_close(frame, outbox),
                     Err(code) => {
-                        self.fail(Violation::new(code, "a malformed close frame"), outbox);
+                        self.violation = Some(Violation::new(code, "a malformed close frame"));
                     }
                 },
-                Err(violation) => self.fail(violation, outbox),
+                Err(violation) => self.violation = Some(violation),
             }
         }
     }
@@ -184,6 +193,20 @@ impl WebSocket {
             self.push_frame(OpCode::Control(Control::Close), &frame.payload(), outbox);
             self.state = State::Closing;
         }
+    }
+
+    /// Fails the connection if the other side has broken a rule. Until this is called the WebSocket
+    /// stays open, so that messages which came before can still be answered.
+    pub fn conclude(&mut self, outbox: &mut Outbox) {
+        let Some(violation) = self.violation.filter(|_| self.state != State::Closed) else {
+            return;
+        };
+        if self.state == State::Open {
+            let frame = CloseFrame::new(violation.code, "");
+            self.push_frame(OpCode::Control(Control::Close), &frame.payload(), outbox);
+        }
+        self.state = State::Closed;
+        self.close = Some(CloseFrame::new(violation.code, violation.reason()));
     }
 
     /// How far the closing handshake has come.
@@ -227,16 +250,6 @@ impl WebSocket {
         }
         self.state = State::Closed;
         self.close = Some(frame);
-    }
-
-    fn fail(&mut self, violation: Violation, outbox: &mut Outbox) {
-        if self.state == State::Open {
-            let frame = CloseFrame::new(violation.code, "");
-            self.push_frame(OpCode::Control(Control::Close), &frame.payload(), outbox);
-        }
-        self.state = State::Closed;
-        self.close = Some(CloseFrame::new(violation.code, violation.reason()));
-        self.violation = Some(violation);
     }
 
     fn push_frame(&self, opcode: OpCode, payload: &[u8], outbox: &mut Outbox) {
@@ -311,7 +324,11 @@ mod tests {
         arena: &mut BytesMut,
         outbox: &mut Outbox,
     ) -> Vec<Message> {
-        std::iter::from_fn(|| end.receive(&mut bytes, arena, outbox)).collect()
+        let mut frames = usize::MAX;
+        let receive = || end.receive(&mut bytes, arena, outbox, &mut frames);
+        let messages = std::iter::from_fn(receive).collect();
+        end.conclude(outbox);
+        messages
     }
 
     #[test]
@@ -395,6 +412,25 @@ mod tests {
         drain(&mut pair.to_client);
         pair.server.resume(&mut pair.to_client);
         assert_eq!(pair.to_client.bytes().len(), 127, "the newest ping is answered");
+    }
+
+    #[test]
+    fn every_kind_of_frame_counts_and_the_rest_waits() {
+        let mut pair = Pair::new(100);
+        pair.client.ping(&mut pair.to_server);
+        pair.client.ping(&mut pair.to_server);
+        pair.client.send(Kind::Binary, &[1], &mut pair.to_server);
+        let bytes = drain(&mut pair.to_server);
+        let (mut input, mut frames) = (bytes.as_slice(), 2);
+        let mut receive = |input: &mut &[u8], frames: &mut usize| {
+            pair.server.receive(input, &mut pair.arena, &mut pair.to_client, frames)
+        };
+        assert_eq!(receive(&mut input, &mut frames), None);
+        assert_eq!((input.len(), frames), (7, 0));
+        frames = 5;
+        assert!(receive(&mut input, &mut frames).is_some());
+        assert_eq!(receive(&mut input, &mut frames), None);
+        assert_eq!(frames, 4);
     }
 
     #[test]

@@ -1,0 +1,39 @@
+//! What a client connects to.
+
+use std::net::SocketAddr;
+
+use crate::dial::{Dial, Resolve};
+use crate::error::Error;
+use crate::tls::{ClientOptions, ClientTls, TlsError};
+use crate::url::Url;
+
+/// A URL with all that is needed to connect to it.
+pub struct Target {
+    pub(super) dial: Dial,
+    pub(super) url: Url,
+    /// The URL as it was given.
+    pub(super) requested_url: String,
+    pub(super) tls: Option<ClientTls>,
+}
+
+impl Target {
+    /// The target that `url` names. A host name is resolved by what `resolver` makes of it; `tls`
+    /// is asked for `wss` only.
+    ///
+    /// # Errors
+    /// When the URL or the TLS options cannot be used.
+    pub fn new(
+        url: &str,
+        resolver: impl FnOnce(&str) -> Box<dyn Resolve>,
+        tls: impl FnOnce() -> Result<ClientOptions, TlsError>,
+    ) -> Result<Self, Error> {
+        let requested_url = url.to_owned();
+        let url = Url::parse(url)?;
+        let tls = if url.secure { Some(ClientTls::new(&tls()?, &url.host)?) } else { None };
+        let dial = match url.ip() {
+            Some(ip) => Dial::address(SocketAddr::new(ip, url.port)),
+            None => Dial::name(resolver(&url.host), url.port),
+        };
+        Ok(Self { dial, url, requested_url, tls })
+    }
+}
