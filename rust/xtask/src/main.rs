@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+mod autobahn;
+mod certificates;
 mod check;
 mod debian;
 mod demo;
@@ -37,18 +39,22 @@ enum Command {
     /// Looks at $GODOT4_BIN, then for godot4 and godot on PATH, then (on Debian-like systems)
     /// unpacks Debian's package into the target folder. Only the path goes to standard output.
     Godot,
+    /// Play the Autobahn test suite against the addon, and compare with tests/autobahn/expected.json.
+    Autobahn(autobahn::Arguments),
     /// Build the library and put it into the addon's bin folder.
     Build {
         /// Build what a game ships instead of what a developer runs.
         #[arg(long)]
         release: bool,
     },
+    /// Make certificates for the tests, unless those of today are there, and print their folder.
+    Certificates,
     /// Build, then play a headless server and five clients against each other.
     Demo,
     /// Run every check there is, or those whose name contains one of the filters.
     Test {
-        /// Part of the name of a check (fmt, clippy, core, docs, deny, library, engine, demo) or of
-        /// an engine test.
+        /// Part of the name of a check (fmt, clippy, core, docs, deny, library, engine, autobahn,
+        /// interop, demo) or of an engine test.
         #[arg(value_name = "FILTER")]
         filters: Vec<String>,
     },
@@ -80,10 +86,12 @@ fn run(command: Command) -> Result<bool> {
     let workspace = Workspace::find()?;
     match command {
         Command::Godot => println!("{}", engine::find(&workspace)?.display()),
+        Command::Autobahn(arguments) => return autobahn::run(&workspace, &arguments),
         Command::Build { release } => {
             let profile = if release { Profile::Release } else { Profile::Debug };
             println!("{}", library::build(&workspace, profile)?.display());
         }
+        Command::Certificates => println!("{}", certificates::folder(&workspace)?.display()),
         Command::Demo => return demo::play(&workspace),
         Command::Test { filters } => return check::run(&workspace, &filters),
         Command::Contract { script, groups } => {

@@ -56,5 +56,14 @@ fn cargo(root: &Path) -> Command {
     // Set by `cargo run`: the same cargo, of the same toolchain.
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root);
+    // Set by `cargo run` for this program. Build scripts that watch them, ring's does, would run
+    // again each time, and all that depends on them would be built again.
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        }) {
+            command.env_remove(name);
+        }
+    }
     command
 }

@@ -2,12 +2,14 @@
 
 mod cargo;
 pub(crate) mod contract;
+mod interop;
 mod scenes;
 
 use std::time::Instant;
 
 use anyhow::{Result, bail};
 
+use crate::autobahn;
 use crate::demo;
 use crate::library::{self, Profile};
 use crate::report::{Report, Tally, Verdict};
@@ -21,7 +23,7 @@ struct Check {
     run: fn(&Workspace, &[Scene]) -> Result<Verdict>,
 }
 
-const CHECKS: [Check; 8] = [
+const CHECKS: &[Check] = &[
     Check { name: "fmt", run: |workspace, _| cargo::fmt(workspace) },
     Check { name: "clippy", run: |workspace, _| cargo::clippy(workspace) },
     Check { name: "core", run: |workspace, _| cargo::core(workspace) },
@@ -29,6 +31,8 @@ const CHECKS: [Check; 8] = [
     Check { name: "deny", run: |workspace, _| cargo::deny(workspace) },
     Check { name: "library", run: |workspace, _| build(workspace) },
     Check { name: ENGINE, run: scenes::run },
+    Check { name: "autobahn", run: |workspace, _| autobahn::check(workspace) },
+    Check { name: "interop", run: |workspace, _| interop::run(workspace) },
     Check {
         name: "demo",
         run: |workspace, _| Ok(Verdict::Counted(Tally::one(demo::play(workspace)?))),
@@ -106,7 +110,10 @@ mod tests {
     #[test]
     fn no_filter_means_everything_in_order() {
         let (checks, scenes) = chosen(&[]).expect("valid");
-        let expected = ["fmt", "clippy", "core", "docs", "deny", "library", "engine", "demo"];
+        let expected = [
+            "fmt", "clippy", "core", "docs", "deny", "library", "engine", "autobahn", "interop",
+            "demo",
+        ];
         assert_eq!(checks, expected);
         assert_eq!(scenes.len(), 2);
     }

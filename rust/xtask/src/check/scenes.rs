@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use crate::certificates;
 use crate::engine;
 use crate::library::{self, Profile};
 use crate::process::{self, Echo, Stderr};
@@ -101,6 +102,7 @@ pub(super) fn run(workspace: &Workspace, scenes: &[Scene]) -> Result<Verdict> {
     let engine = engine::find(workspace)?;
     let folder = workspace.root.join(PROJECT);
     project::prepare(workspace, &engine, &folder)?;
+    let certificates = certificates::folder(workspace)?;
 
     let waiting = Mutex::new(scenes.iter());
     let tally = Mutex::new(Tally::default());
@@ -109,7 +111,7 @@ pub(super) fn run(workspace: &Workspace, scenes: &[Scene]) -> Result<Verdict> {
             // In a statement of its own, so that the lock is not held while the scene plays.
             let scene = lock(&waiting).next();
             let Some(scene) = scene else { break };
-            let run = play(workspace, &engine, &folder, scene);
+            let run = play(workspace, &engine, &folder, &certificates, scene);
             // Held while printing: a log stays in one piece.
             let mut tally = lock(&tally);
             tally.add(Tally::one(tell(scene, run)));
@@ -123,10 +125,17 @@ pub(super) fn run(workspace: &Workspace, scenes: &[Scene]) -> Result<Verdict> {
     Ok(Verdict::Counted(*lock(&tally)))
 }
 
-fn play(workspace: &Workspace, engine: &Path, folder: &Path, scene: &Scene) -> Result<Run> {
+fn play(
+    workspace: &Workspace,
+    engine: &Path,
+    folder: &Path,
+    certificates: &Path,
+    scene: &Scene,
+) -> Result<Run> {
     let started = Instant::now();
     let mut command = engine::headless(engine, folder, workspace)?;
     command.arg("--script").arg(format!("res://{}.gd", scene.name));
+    command.env(certificates::VARIABLE, certificates);
     let outcome = process::run(&scene.name, command, scene.limit, Stderr::Merged, Echo::Silent)?;
     let findings = scan::scan(&outcome.lines);
     let mut problems = findings.problems;
@@ -166,7 +175,7 @@ fn tell(scene: &Scene, run: Result<Run>) -> bool {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // What is inside stays whole: a count, an iterator.
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }

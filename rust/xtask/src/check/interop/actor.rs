@@ -1,0 +1,137 @@
+//! The processes of a job: those that serve until they are told to end, and those that end.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::{self, Echo, Process, Stderr, describe};
+use crate::scan;
+
+/// An engine takes a second or two to start, more when two others do.
+const START_LIMIT: Duration = Duration::from_secs(30);
+const END_LIMIT: Duration = Duration::from_secs(10);
+const TICK: Duration = Duration::from_millis(20);
+
+/// How a process went: its cases, and all it said if one failed.
+pub(super) struct Run {
+    pub(super) name: String,
+    pub(super) passed: Vec<String>,
+    pub(super) problems: Vec<String>,
+    pub(super) log: Vec<String>,
+    pub(super) took: Duration,
+}
+
+impl Run {
+    fn new(name: &str, log: Vec<String>, problem: Option<String>, took: Duration) -> Self {
+        let cases = log.iter().filter_map(|line| line.strip_prefix("PASS "));
+        let passed = cases.map(str::to_owned).collect();
+        let mut problems = scan::scan(&log).problems;
+        problems.extend(problem);
+        Self { name: name.to_owned(), passed, problems, log, took }
+    }
+
+    /// Something that kept the process from its cases.
+    pub(super) fn failed(name: &str, problem: String) -> Self {
+        Self::new(name, Vec::new(), Some(problem), Duration::ZERO)
+    }
+}
+
+/// Runs `command` to its end.
+pub(super) fn run(name: &str, command: Command, limit: Duration) -> Result<Run> {
+    let started = Instant::now();
+    let outcome = process::run(name, command, limit, Stderr::Merged, Echo::Silent)?;
+    let mut run = Run::new(name, outcome.lines, outcome.end.problem(), started.elapsed());
+    if run.passed.is_empty() && run.problems.is_empty() {
+        run.problems.push("it printed no PASS line".to_owned());
+    }
+    Ok(run)
+}
+
+/// A process that writes where it listens into a file, and ends when that file is taken away.
+pub(super) struct Server {
+    name: String,
+    process: Process,
+    port_file: PathBuf,
+    log: Vec<String>,
+    started: Instant,
+    ended: Option<ExitStatus>,
+}
+
+impl Server {
+    /// `command` gets the argument that names the file.
+    pub(super) fn start(name: &str, mut command: Command, port_file: PathBuf) -> Result<Self> {
+        // A leftover of an earlier run would name a wrong port.
+        fs::remove_file(&port_file).ok();
+        command.arg(format!("--port-file={}", port_file.display()));
+        let process = Process::start(command, Stderr::Merged)
+            .with_context(|| format!("failed to start {name}"))?;
+        let started = Instant::now();
+        let name = name.to_owned();
+        Ok(Self { name, process, port_file, log: Vec::new(), started, ended: None })
+    }
+
+    /// What it has written into the file, once it has. It is there as a whole or not at all.
+    pub(super) fn port(&mut self) -> Result<String> {
+        while self.started.elapsed() < START_LIMIT {
+            if let Ok(text) = fs::read_to_string(&self.port_file) {
+                return Ok(text);
+            }
+            if !self.follow()? {
+                break;
+            }
+        }
+        let log = self.log.join("\n");
+        bail!("{} does not listen\n{log}", self.name);
+    }
+
+    pub(super) fn port_file(&self) -> &Path {
+        &self.port_file
+    }
+
+    /// Tells it to end, and waits until it has.
+    pub(super) fn stop(mut self) -> Result<Run> {
+        fs::remove_file(&self.port_file).ok();
+        self.wait(END_LIMIT)
+    }
+
+    /// Waits until it has ended by itself, which is when its clients have gone.
+    pub(super) fn wait(&mut self, limit: Duration) -> Result<Run> {
+        let since = Instant::now();
+        while self.follow()? && since.elapsed() < limit {}
+        let problem = match self.ended {
+            Some(status) if status.success() => None,
+            Some(status) => Some(describe(status)),
+            None => {
+                self.process.kill();
+                Some("it did not end, killed".to_owned())
+            }
+        };
+        while let Ok(Some(line)) = self.process.line(TICK) {
+            self.log.push(line);
+        }
+        fs::remove_file(&self.port_file).ok();
+        let log = std::mem::take(&mut self.log);
+        Ok(Run::new(&self.name, log, problem, self.started.elapsed()))
+    }
+
+    /// Takes a line if there is one. Whether the process is still running.
+    fn follow(&mut self) -> Result<bool> {
+        match self.process.line(TICK) {
+            Ok(Some(line)) => self.log.push(line),
+            Ok(None) => (),
+            // Its output is closed, but it lives on: do not spin.
+            Err(_) => std::thread::sleep(TICK),
+        }
+        self.ended = self.process.ended()?;
+        Ok(self.ended.is_none())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        fs::remove_file(&self.port_file).ok();
+    }
+}
