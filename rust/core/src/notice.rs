@@ -65,6 +65,12 @@ impl Notices {
         }
     }
 
+    /// Whether all lines have been printed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
     /// The oldest line that has not been printed.
     pub fn pop(&mut self) -> Option<Notice> {
         self.lines.pop_front()

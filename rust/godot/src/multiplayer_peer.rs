@@ -360,13 +360,18 @@ impl MioWebSocketMultiplayerPeer {
 #[godot_api]
 impl IMultiplayerPeerExtension for MioWebSocketMultiplayerPeer {
     fn poll(&mut self) {
-        let mut keep = self.to_gd();
         let frame = self.engine.get_process_frames();
-        self.peer.get_mut().poll(Instant::now(), frame, self.refuses);
+        let peer = self.peer.get_mut();
+        peer.poll(Instant::now(), frame, self.refuses);
+        if !peer.has_news() {
+            peer.flush();
+            return;
+        }
+        // A handler may drop the last reference but this one. The object must not be freed while it
+        // is bound, so then this reference goes at the end of the frame.
+        let mut keep = self.to_gd();
         self.signal_events();
         self.peer.get_mut().flush();
-        // A handler may have dropped the last reference but this one. The object must not be freed
-        // while it is bound, so the last reference goes at the end of the frame.
         if keep.get_reference_count() == 1 {
             keep.run_deferred_gd(|_| ());
         }

@@ -68,6 +68,11 @@ impl Inbox {
         event
     }
 
+    /// Whether an event waits, or packets for the last one to have been signalled.
+    pub(super) fn has_events(&self) -> bool {
+        !self.events.is_empty() || self.hidden > 0
+    }
+
     /// The packet that [`Inbox::take`] will return.
     pub(super) fn peek(&self) -> Option<&Packet> {
         if self.available() == 0 { None } else { self.packets.front() }

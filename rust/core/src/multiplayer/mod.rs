@@ -141,6 +141,13 @@ impl MultiplayerPeer {
         }
     }
 
+    /// Whether there is anything for [`MultiplayerPeer::next_event`] or
+    /// [`MultiplayerPeer::next_notice`].
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        self.inbox.has_events() || !self.notices.is_empty()
+    }
+
     /// The next event to signal after [`MultiplayerPeer::poll`].
     pub fn next_event(&mut self) -> Option<SessionEvent> {
         loop {
