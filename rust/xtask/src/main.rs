@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod autobahn;
+mod bench;
 mod certificates;
 mod check;
 mod debian;
@@ -47,6 +48,8 @@ enum Command {
         #[arg(long)]
         release: bool,
     },
+    /// Compare the performance of the built-in class and ours, under the same load and in turn.
+    Bench(bench::Arguments),
     /// Make certificates for the tests, unless those of today are there, and print their folder.
     Certificates,
     /// Build, then play a headless server and five clients against each other.
@@ -91,6 +94,7 @@ fn run(command: Command) -> Result<bool> {
             let profile = if release { Profile::Release } else { Profile::Debug };
             println!("{}", library::build(&workspace, profile)?.display());
         }
+        Command::Bench(arguments) => return bench::run(&workspace, &arguments),
         Command::Certificates => println!("{}", certificates::folder(&workspace)?.display()),
         Command::Demo => return demo::play(&workspace),
         Command::Test { filters } => return check::run(&workspace, &filters),

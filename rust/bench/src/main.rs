@@ -1,0 +1,41 @@
+//! The clients of `cargo xtask bench`: thousands in one light process. Everything that comes back
+//! is checked; what is lost, out of order or changed ends the run with an error.
+//!
+//! The arguments are those of the server, `key=value`. The output is a JSON object with what the
+//! server measured and what was seen here; after it the clients stay until the server ends. With
+//! `serve=floor` it is a server itself.
+
+#![forbid(unsafe_code)]
+
+mod anchor;
+mod client;
+mod counter;
+mod floor;
+mod frame;
+mod options;
+mod payload;
+mod role;
+mod session;
+mod stream;
+mod swarm;
+
+use std::env;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::options::Options;
+
+fn main() -> ExitCode {
+    match Options::parse(env::args().skip(1)).and_then(|options| run(&options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<()> {
+    if options.text("serve") == Some("floor") { floor::run(options) } else { session::run(options) }
+}

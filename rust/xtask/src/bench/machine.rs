@@ -1,0 +1,29 @@
+//! On what something was measured.
+
+use std::env;
+use std::fs;
+use std::thread;
+
+/// Lines that say which command ran, when and where; nothing that names the machine.
+pub(crate) fn describe() -> Vec<(&'static str, String)> {
+    let mut lines = vec![("command", command())];
+    let information = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = information.lines().find_map(|line| line.strip_prefix("model name"));
+    if let Some(model) = model {
+        lines.push(("processor", model.trim_start_matches(['\t', ' ', ':']).to_owned()));
+    }
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    lines.push(("cores", cores.to_string()));
+    if let Ok(kernel) = fs::read_to_string("/proc/sys/kernel/osrelease") {
+        lines.push(("kernel", kernel.trim().to_owned()));
+    }
+    lines
+}
+
+/// The command as one types it.
+fn command() -> String {
+    let quoted = env::args()
+        .skip(1)
+        .map(|argument| if argument.contains(' ') { format!("'{argument}'") } else { argument });
+    ["cargo".to_owned(), "xtask".to_owned()].into_iter().chain(quoted).collect::<Vec<_>>().join(" ")
+}

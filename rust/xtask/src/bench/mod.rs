@@ -1,0 +1,158 @@
+//! `cargo xtask bench`: the built-in class and ours under the same load, in turn.
+//!
+//! Each measurement is an engine of its own that runs `tests/bench/server.gd`, and clients that are
+//! one process of `rust/bench`. Both are pinned to a core. What is measured is the server's CPU
+//! time; time by the clock is shown too, but other processes change it.
+
+mod anchors;
+mod cases;
+mod json;
+mod machine;
+mod page;
+mod plot;
+mod stage;
+mod subject;
+mod table;
+mod trial;
+
+use std::collections::BTreeMap;
+use std::iter;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail, ensure};
+use clap::Args;
+
+use crate::report::{RED, paint};
+use crate::workspace::Workspace;
+
+use self::cases::Case;
+use self::stage::Stage;
+use self::subject::Subject;
+use self::table::Samples;
+
+const CLASSES: [&str; 2] = ["WebSocketMultiplayerPeer", "MioWebSocketMultiplayerPeer"];
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Parts of the names of the cases to run; all, if there are none. `--list` shows the names.
+    #[arg(value_name = "SCENARIO")]
+    filters: Vec<String>,
+    /// The classes that are compared, the first with each other one. One class twice shows how
+    /// much is noise.
+    #[arg(long, value_name = "CLASS", value_delimiter = ',', default_values = CLASSES)]
+    against: Vec<String>,
+    /// How often each class is measured in each case.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Also the cases that take long.
+    #[arg(long)]
+    full: bool,
+    /// Without counting system calls and instructions, which takes runs of their own.
+    #[arg(long)]
+    no_counts: bool,
+    /// Without the servers of others.
+    #[arg(long)]
+    no_anchors: bool,
+    /// Write all samples to a file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write tables and plots to docs/benchmarks.
+    #[arg(long)]
+    save: bool,
+    /// Print the names of the cases and stop.
+    #[arg(long)]
+    list: bool,
+}
+
+/// Runs the cases and prints what they found. Whether none failed.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
+    let cases = choose(&arguments.filters, arguments.full)?;
+    if arguments.list {
+        cases.iter().for_each(|case| println!("{}", case.name));
+        return Ok(true);
+    }
+    ensure!(cfg!(target_os = "linux"), "the benchmark reads Linux's accounting of CPU time");
+    ensure!(!arguments.against.is_empty() && arguments.rounds > 0, "there is nothing to measure");
+
+    let stage = Stage::prepare(workspace, !arguments.no_counts)?;
+    let classes: Vec<Subject> = arguments.against.iter().map(|name| Subject::class(name)).collect();
+    let wants_anchors = !arguments.no_anchors && cases.iter().any(|case| case.has_anchors);
+    let anchors = if wants_anchors { anchors::prepare(&stage) } else { Vec::new() };
+
+    let mut results = Vec::new();
+    let mut failed = Vec::new();
+    for case in cases {
+        let name = case.name.clone();
+        let beside = if case.has_anchors { &anchors[..] } else { &[] };
+        let subjects: Vec<&Subject> = classes.iter().chain(beside).collect();
+        match measure(&stage, case, &subjects, arguments.rounds) {
+            Ok(measured) => {
+                print!("{}", table::text(&measured));
+                results.push(measured);
+            }
+            Err(error) => {
+                println!("{} {name}: {error:#}", paint("FAILED", RED));
+                failed.push(name);
+            }
+        }
+    }
+    println!("{} cases measured, {} failed", results.len(), failed.len());
+    if let Some(path) = &arguments.json {
+        json::write(path, &results, &failed)?;
+    }
+    if arguments.save {
+        page::write(&workspace.root.join("docs/benchmarks"), &results)?;
+    }
+    Ok(failed.is_empty())
+}
+
+/// What a case has shown.
+struct Measured {
+    case: Case,
+    /// The subjects.
+    names: Vec<String>,
+    /// Of each subject.
+    samples: Vec<Samples>,
+}
+
+/// Measures all subjects. They take turns, so that all have their share of a bad moment.
+fn measure(
+    stage: &Stage<'_>,
+    case: Case,
+    subjects: &[&Subject],
+    rounds: usize,
+) -> Result<Measured> {
+    let mut all: Vec<(&Subject, Samples)> =
+        subjects.iter().map(|subject| (*subject, BTreeMap::new())).collect();
+    let counts = stage.counts.iter().map(|count| Some(*count));
+    for count in iter::repeat_n(None, rounds).chain(counts) {
+        let mut left = Vec::new();
+        for (subject, mut samples) in all {
+            match trial::run(stage, &case, subject, count) {
+                Ok(found) => {
+                    table::add(&mut samples, found);
+                    left.push((subject, samples));
+                }
+                // What others do is not for us to judge.
+                Err(error) if subject.is_anchor() => println!("not measured: {error:#}"),
+                Err(error) => return Err(error),
+            }
+        }
+        all = left;
+    }
+    let (names, samples) =
+        all.into_iter().map(|(subject, samples)| (subject.name.clone(), samples)).unzip();
+    Ok(Measured { case, names, samples })
+}
+
+fn choose(filters: &[String], full: bool) -> Result<Vec<Case>> {
+    let all = cases::all();
+    for filter in filters {
+        if !all.iter().any(|case| case.name.contains(filter)) {
+            bail!("no case has {filter:?} in its name; --full --list shows all");
+        }
+    }
+    let chosen =
+        |case: &Case| filters.is_empty() || filters.iter().any(|filter| case.name.contains(filter));
+    Ok(all.into_iter().filter(|case| (full || !case.takes_long) && chosen(case)).collect())
+}

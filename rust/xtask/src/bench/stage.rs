@@ -1,0 +1,124 @@
+//! What all measurements share: the engine, a project with the release library, the clients.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::trial::Count;
+use crate::certificates;
+use crate::engine;
+use crate::library::{self, BUILD_LIMIT, Profile};
+use crate::process::{self, Echo, Stderr};
+use crate::workspace::Workspace;
+
+const CLIENTS: &str = "mio_websocket_bench";
+const EXTENSION: &str = "mio_websocket.gdextension";
+
+/// Everything that is ready to be measured.
+pub(crate) struct Stage<'a> {
+    pub(crate) workspace: &'a Workspace,
+    pub(crate) engine: PathBuf,
+    /// The project that the servers run.
+    pub(crate) project: PathBuf,
+    /// The program that plays the clients.
+    pub(crate) clients: PathBuf,
+    /// Where certificates for the servers are.
+    pub(crate) certificates: PathBuf,
+    /// What can be counted.
+    pub(crate) counts: Vec<Count>,
+}
+
+impl<'a> Stage<'a> {
+    pub(crate) fn prepare(workspace: &'a Workspace, counts: bool) -> Result<Self> {
+        let library = library::build(workspace, Profile::Release)?;
+        let clients = build_clients(workspace)?;
+        let engine = engine::find(workspace)?;
+        let project = workspace.target.join("bench");
+        copy_project(&workspace.root.join("tests/bench"), &project)?;
+        add_extension(&workspace.addon(), &library, &project)?;
+        let counts = if counts { tools() } else { Vec::new() };
+        let certificates = certificates::folder(workspace)?;
+        Ok(Self { workspace, engine, project, clients, certificates, counts })
+    }
+}
+
+fn build_clients(workspace: &Workspace) -> Result<PathBuf> {
+    let mut command = workspace.cargo();
+    command.args(["build", "--release", "--package", CLIENTS]);
+    command.arg("--message-format=json-render-diagnostics");
+    let outcome = process::run("build", command, BUILD_LIMIT, Stderr::Inherited, Echo::Silent)?;
+    if let Some(problem) = outcome.end.problem() {
+        bail!("cargo build --package {CLIENTS}: {problem}");
+    }
+    let program = outcome.lines.iter().rev().find_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        let ours = message["target"]["name"] == CLIENTS;
+        message["executable"].as_str().filter(|_| ours).map(PathBuf::from)
+    });
+    program.with_context(|| format!("cargo built no {CLIENTS}"))
+}
+
+/// A project of its own: the engines must not find the library that tests load.
+fn copy_project(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("failed to create {}", to.display()))?;
+    let entries =
+        fs::read_dir(from).with_context(|| format!("failed to read {}", from.display()))?;
+    for entry in entries {
+        let path = entry.with_context(|| format!("failed to read {}", from.display()))?.path();
+        let name = path.file_name().context("a file has no name")?;
+        if path.is_dir() {
+            if !name.to_string_lossy().starts_with('.') {
+                copy_project(&path, &to.join(name))?;
+            }
+        } else {
+            fs::copy(&path, to.join(name))
+                .with_context(|| format!("failed to copy {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The engine is an editor, which loads what is named for debug builds: here that is the library
+/// which games ship.
+fn add_extension(addon: &Path, library: &Path, project: &Path) -> Result<()> {
+    let path = addon.join(EXTENSION);
+    let text =
+        fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
+    let head = text.split("[libraries]").next().unwrap_or_default();
+    // Loading it again while an engine runs is for editors.
+    let head = head.replace("reloadable = true", "reloadable = false");
+    let file = library.file_name().context("the library has no name")?.to_string_lossy();
+    let os = std::env::consts::OS;
+    fs::copy(library, project.join(&*file)).context("failed to copy the library")?;
+    fs::write(project.join(EXTENSION), format!("{head}[libraries]\n\n{os}.debug = \"{file}\"\n"))
+        .context("failed to write the extension's file")?;
+    fs::create_dir_all(project.join(".godot")).context("failed to create the engine's folder")?;
+    fs::write(project.join(".godot/extension_list.cfg"), format!("res://{EXTENSION}\n"))
+        .context("failed to write the engine's list of extensions")
+}
+
+/// What the machine has the tools for.
+fn tools() -> Vec<Count> {
+    let works = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let mut counts = Vec::new();
+    if works("strace", &["-V"]).is_some() {
+        counts.push(Count::Calls);
+    } else {
+        eprintln!("system calls are not counted: there is no strace");
+    }
+    // In a virtual machine the processor may not count.
+    if works("perf", &["stat", "-x", ",", "-e", "instructions", "true"])
+        .is_some_and(|text| !text.contains("<not"))
+    {
+        counts.push(Count::Instructions);
+    } else {
+        eprintln!("instructions are not counted: perf is missing or cannot do it here");
+    }
+    counts
+}
