@@ -16,10 +16,12 @@ mod table;
 mod trial;
 
 use std::collections::BTreeMap;
+use std::env;
+use std::fs::{File, TryLockError};
 use std::iter;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::report::{RED, paint};
@@ -56,8 +58,8 @@ pub(crate) struct Arguments {
     /// Write all samples to a file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Write tables and plots to docs/benchmarks.
-    #[arg(long)]
+    /// Write tables and plots to docs/benchmarks, in place of those there: of all cases or of none.
+    #[arg(long, conflicts_with = "filters")]
     save: bool,
     /// Print the names of the cases and stop.
     #[arg(long)]
@@ -74,6 +76,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> 
     ensure!(cfg!(target_os = "linux"), "the benchmark reads Linux's accounting of CPU time");
     ensure!(!arguments.against.is_empty() && arguments.rounds > 0, "there is nothing to measure");
 
+    let _alone = be_alone()?;
     let stage = Stage::prepare(workspace, !arguments.no_counts)?;
     let classes: Vec<Subject> = arguments.against.iter().map(|name| Subject::class(name)).collect();
     let wants_anchors = !arguments.no_anchors && cases.iter().any(|case| case.has_anchors);
@@ -104,6 +107,21 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> 
         page::write(&workspace.root.join("docs/benchmarks"), &results)?;
     }
     Ok(failed.is_empty())
+}
+
+/// Two runs at a time would share the cores that each has pinned its processes to. For as long as
+/// the file lives there is one.
+fn be_alone() -> Result<File> {
+    let path = env::temp_dir().join("mio-websocket-bench.lock");
+    let file =
+        File::create(&path).with_context(|| format!("failed to create {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!("another benchmark is running on this machine"),
+        Err(TryLockError::Error(error)) => {
+            Err(error).context("failed to lock out other benchmarks")
+        }
+    }
 }
 
 /// What a case has shown.
