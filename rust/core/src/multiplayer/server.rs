@@ -1,9 +1,11 @@
 //! The server's side of the multiplayer rules: ids, peers in the order of connection, targets.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Instant;
+
+use rustc_hash::FxHashMap;
 
 use super::inbox::{Event, Inbox};
 use crate::config::PollBudget;
@@ -21,14 +23,20 @@ pub(super) struct Server {
     reactor: SharedReactor,
     tls: Option<ServerTls>,
     peers: BTreeMap<Order, Peer>,
-    by_id: HashMap<i32, Order>,
-    by_serial: HashMap<u64, Order>,
+    by_id: FxHashMap<i32, Known>,
+    by_serial: FxHashMap<u64, Order>,
     next_order: Order,
     /// Peers whose end is signalled in the next poll: they were told to go, or packets of theirs
     /// came together with their end.
     gone_next: Vec<Order>,
     /// Empty between polls; kept for its memory.
     touched: Vec<Order>,
+}
+
+/// What sending to one peer needs.
+struct Known {
+    order: Order,
+    connection: SharedConnection,
 }
 
 struct Peer {
@@ -50,8 +58,8 @@ impl Server {
             reactor: Rc::new(RefCell::new(reactor)),
             tls,
             peers: BTreeMap::new(),
-            by_id: HashMap::new(),
-            by_serial: HashMap::new(),
+            by_id: FxHashMap::default(),
+            by_serial: FxHashMap::default(),
             next_order: 0,
             gone_next: Vec::new(),
             touched: Vec::new(),
@@ -147,8 +155,8 @@ impl Server {
     /// Sends to the peer `target`, to all (0), or to all but one (its negated id).
     pub(super) fn send(&self, target: i32, data: &[u8]) -> Result<(), Error> {
         if target > 0 {
-            let peer = self.peer(target).ok_or(Error::UnknownPeer(target))?;
-            return send(peer, data);
+            let connection = self.connection(target).ok_or(Error::UnknownPeer(target))?;
+            return send(connection, target, data);
         }
         let mut full = Vec::new();
         for peer in self.peers.values() {
@@ -156,7 +164,7 @@ impl Server {
                 continue;
             }
             // A peer that is on its way out does not fail a broadcast.
-            if let Err(Error::OutOfMemory { .. }) = send(peer, data) {
+            if let Err(Error::OutOfMemory { .. }) = send(&peer.connection, peer.id, data) {
                 full.push(peer.id);
             }
         }
@@ -173,23 +181,21 @@ impl Server {
     /// Tells a peer to go. Its end is signalled in the next poll; with `force` it is forgotten at
     /// once and never signalled.
     pub(super) fn disconnect(&mut self, id: i32, force: bool) -> Result<(), Error> {
-        let order = *self.by_id.get(&id).ok_or(Error::UnknownPeer(id))?;
-        if let Some(peer) = self.peers.get(&order) {
-            peer.connection.borrow_mut().close(i32::from(close::NORMAL), "");
-        }
+        let known = self.by_id.get(&id).ok_or(Error::UnknownPeer(id))?;
+        known.connection.borrow_mut().close(i32::from(close::NORMAL), "");
         if force {
             self.forget(id);
         } else {
-            self.gone_next.push(order);
+            self.gone_next.push(known.order);
         }
         Ok(())
     }
 
     /// Drops a peer whose end has been signalled.
     pub(super) fn forget(&mut self, id: i32) {
-        let peer = self.by_id.remove(&id).and_then(|order| self.peers.remove(&order));
-        if let Some(peer) = peer {
-            let mut connection = peer.connection.borrow_mut();
+        if let Some(known) = self.by_id.remove(&id) {
+            self.peers.remove(&known.order);
+            let mut connection = known.connection.borrow_mut();
             self.by_serial.remove(&connection.serial());
             connection.leave();
             connection.flush();
@@ -197,7 +203,7 @@ impl Server {
     }
 
     pub(super) fn connection(&self, id: i32) -> Option<&SharedConnection> {
-        self.peer(id).map(|peer| &peer.connection)
+        self.by_id.get(&id).map(|known| &known.connection)
     }
 
     /// Ends every connection within this call.
@@ -207,10 +213,6 @@ impl Server {
             connection.close(i32::from(close::GOING_AWAY), "");
             connection.leave_now();
         }
-    }
-
-    fn peer(&self, id: i32) -> Option<&Peer> {
-        self.by_id.get(&id).and_then(|order| self.peers.get(order))
     }
 
     /// Gives a new connection its id and sends it.
@@ -228,21 +230,19 @@ impl Server {
         }
         let order = self.next_order;
         self.next_order += 1;
-        self.by_id.insert(id, order);
+        self.by_id.insert(id, Known { order, connection: connection.clone() });
         self.by_serial.insert(serial, order);
         self.peers.insert(order, Peer { id, connection, is_gone: false });
         (order, id)
     }
 }
 
-fn send(peer: &Peer, data: &[u8]) -> Result<(), Error> {
-    let mut connection = peer.connection.borrow_mut();
+fn send(connection: &SharedConnection, id: i32, data: &[u8]) -> Result<(), Error> {
+    let mut connection = connection.borrow_mut();
     let sent = connection.send(Kind::Binary, data);
     connection.flush_later();
     sent.map_err(|error| match error {
-        Error::OutOfMemory { size, .. } => {
-            Error::OutOfMemory { size, peers: format!("peer {}", peer.id) }
-        }
+        Error::OutOfMemory { size, .. } => Error::OutOfMemory { size, peers: format!("peer {id}") },
         error => error,
     })
 }
