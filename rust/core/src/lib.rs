@@ -1,7 +1,8 @@
 //! A WebSocket multiplayer peer driven by a non-blocking [`mio`] loop, without an engine.
 //!
-//! The rules are those of Godot's `WebSocketMultiplayerPeer`. Nothing here waits, starts a thread
-//! for I/O, or asks for the time: the caller polls and says what time it is.
+//! The rules are those of Godot's `WebSocketMultiplayerPeer`. Nothing here waits or starts a
+//! thread for I/O. The caller polls and says what time it is; the clock is only looked at to end a
+//! poll that takes long.
 //!
 //! From the ground up: [`config`], [`url`], [`outbox`], a sans-IO [`websocket`], the HTTP
 //! [`upgrade`], [`transport`] and [`dial`], one [`connection`], the [`reactor`] that drives many,
@@ -11,10 +12,10 @@
 //! use std::time::Instant;
 //! use mio_websocket_core::multiplayer::{Event, MultiplayerPeer};
 //!
-//! let mut server = MultiplayerPeer::default();
+//! let mut server = MultiplayerPeer::new(|| 0);
 //! server.create_server(0, "127.0.0.1", None, Instant::now())?;
-//! for frame in 0..3 {
-//!     server.poll(Instant::now(), frame, false);
+//! for _ in 0..3 {
+//!     server.poll(Instant::now(), false);
 //!     while let Some(event) = server.next_event() {
 //!         if let Event::PeerConnected(id) = event.event {
 //!             server.set_target(id);

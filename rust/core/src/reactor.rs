@@ -27,6 +27,8 @@ use crate::transport::{Scratch, Transport};
 const LISTENER: Token = Token(usize::MAX);
 /// Events taken from the system in one call; when it returns this many it is asked again.
 const EVENTS: usize = 1024;
+/// Connections accepted before those that are ready get their turn.
+const ACCEPTS_IN_A_ROW: usize = 16;
 /// Pause after an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -183,19 +185,14 @@ impl Reactor {
         self.flush(now);
         self.expire(now);
         self.wait();
-        let accepted = match admission {
-            Some(admission) if self.accept_ready => self.accept(now, admission, budget),
-            _ => Ok(0),
-        };
-        if accepted.as_ref().is_ok_and(|count| *count > 0) {
-            // Most requests are here already.
-            self.wait();
-        }
         for index in 0..self.polled.len() {
             self.make_ready(self.polled[index]);
         }
         self.drive_ready(now, budget);
-        accepted.map(drop)
+        match admission {
+            Some(admission) if self.accept_ready => self.take_in(now, admission, budget),
+            _ => Ok(()),
+        }
     }
 
     /// Does what can be done now for one connection.
@@ -305,24 +302,40 @@ impl Reactor {
         }
     }
 
-    fn accept(
+    /// Accepts and drives those that come with their request, in the time that newcomers have.
+    fn take_in(
         &mut self,
         now: Instant,
         admission: &Admission,
         budget: &mut PollBudget,
-    ) -> io::Result<usize> {
+    ) -> io::Result<()> {
         if self.accept_pause.is_some_and(|until| now < until) {
-            return Ok(0);
+            return Ok(());
         }
         self.accept_pause = None;
+        budget.begin();
+        loop {
+            if self.accept(now, admission)? == 0 {
+                return Ok(());
+            }
+            // Most requests are here already.
+            self.wait();
+            self.drive_ready(now, budget);
+            if !budget.has_handshake_time() || budget.is_used_up() || budget.is_late() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Accepts a few; how many there were.
+    fn accept(&mut self, now: Instant, admission: &Admission) -> io::Result<usize> {
         let mut count = 0;
-        while budget.accepts > 0 {
+        while count < ACCEPTS_IN_A_ROW && self.accept_ready {
             let Some(listener) = &self.listener else {
                 break;
             };
             match listener.accept() {
                 Ok((stream, _)) => {
-                    budget.accepts -= 1;
                     count += 1;
                     let limit = limit_after(now, admission.handshake_timeout);
                     let transport = Transport::tcp(stream);
@@ -333,10 +346,7 @@ impl Reactor {
                     self.adopt(transport, admission.config.clone(), limit);
                 }
                 Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => {
-                        self.accept_ready = false;
-                        break;
-                    }
+                    io::ErrorKind::WouldBlock => self.accept_ready = false,
                     // Gone before it was accepted: the next one is not affected.
                     io::ErrorKind::Interrupted
                     | io::ErrorKind::ConnectionAborted
@@ -353,6 +363,10 @@ impl Reactor {
 
     /// Gives every ready connection its turns until all are idle or the budget is used up.
     fn drive_ready(&mut self, now: Instant, budget: &mut PollBudget) {
+        if self.ready.is_empty() {
+            return;
+        }
+        budget.begin();
         let mut postponed = Vec::new();
         while !budget.is_used_up() {
             let Some(token) = self.ready.pop_front() else {
@@ -364,12 +378,16 @@ impl Reactor {
             let is_handshaking = slot.connection.borrow().is_handshaking();
             if !is_handshaking {
                 self.drive(token, now, budget);
-            } else if budget.handshakes.is_zero() {
+            } else if !budget.has_handshake_time() {
                 postponed.push(token);
             } else {
                 let started = Instant::now();
                 self.drive(token, now, budget);
-                budget.handshakes = budget.handshakes.saturating_sub(started.elapsed());
+                budget.count_handshake(started);
+            }
+            // After a turn, so that there is one in each poll.
+            if budget.is_late() {
+                break;
             }
         }
         self.ready.extend(postponed);

@@ -26,6 +26,8 @@ pub trait ByteStream: Read + Write {
 pub struct Transport {
     stream: Stream,
     tls: Option<Box<Session>>,
+    /// The other side has been told that nothing more will be sent.
+    writing_ended: bool,
 }
 
 enum Stream {
@@ -65,13 +67,13 @@ impl Transport {
     /// A connected socket.
     #[must_use]
     pub fn tcp(stream: TcpStream) -> Self {
-        Self { stream: Stream::Tcp(stream), tls: None }
+        Self { stream: Stream::Tcp(stream), tls: None, writing_ended: false }
     }
 
     /// A stream of somebody else's.
     #[must_use]
     pub fn foreign(stream: Box<dyn ByteStream>) -> Self {
-        Self { stream: Stream::Foreign(stream), tls: None }
+        Self { stream: Stream::Foreign(stream), tls: None, writing_ended: false }
     }
 
     /// Puts the server's end of a TLS session on the stream.
@@ -140,6 +142,9 @@ impl Transport {
 
     /// Tells the other side that nothing more will be sent.
     pub(crate) fn end_writing(&mut self) {
+        if std::mem::replace(&mut self.writing_ended, true) {
+            return;
+        }
         if let Some(tls) = &mut self.tls {
             tls.end_writing(&mut self.stream);
         }

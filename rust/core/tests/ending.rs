@@ -186,7 +186,7 @@ fn the_close_code_of_the_other_side_can_be_read_while_its_end_is_signalled() {
 fn paces() -> [fn(&mut Node); 2] {
     let once_per_frame = |node: &mut Node| {
         for _ in 0..2 {
-            node.frame += 1;
+            node.next_frame();
             node.poll();
         }
     };
@@ -457,7 +457,7 @@ fn a_peer_that_is_forced_out_before_it_was_announced_is_never_announced() {
     let mut clients: Vec<Raw> = (0..2).map(|_| Raw::connect(server.port())).collect();
     clients.iter_mut().for_each(|client| client.send(&request()));
     settle();
-    server.peer.poll(server.clock, server.frame, false);
+    server.peer.poll(server.clock, false);
     let first = server.peer.next_event().unwrap();
     // The other one's id is only known from its own side.
     server.peer.flush();

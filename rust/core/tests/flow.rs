@@ -8,7 +8,6 @@ use std::io::Write;
 use std::sync::mpsc::{TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-use mio_websocket_core::config::PollBudget;
 use mio_websocket_core::connection::State;
 use mio_websocket_core::error::Error;
 use mio_websocket_core::peer::Peer;
@@ -160,7 +159,7 @@ fn two_full_peers_are_counted() {
 /// Makes `node` one that is polled once per frame.
 fn enter_frames(node: &mut Node) {
     for _ in 0..2 {
-        node.frame += 1;
+        node.next_frame();
         node.poll();
     }
     node.peer.take_flush_due();
@@ -203,8 +202,8 @@ fn the_next_poll_writes_what_was_collected() {
     let (mut client, id) = server.join_raw();
     enter_frames(&mut server);
     server.put(id, b"x").unwrap();
-    server.frame += 1;
-    server.peer.poll(server.clock, server.frame, false);
+    server.next_frame();
+    server.peer.poll(server.clock, false);
     assert_eq!(client.frame(), Some((0x82, b"x".to_vec())));
 }
 
@@ -215,7 +214,7 @@ fn replies_leave_when_the_last_packet_has_been_taken() {
     enter_frames(&mut server);
     client.send(&[masked(0x82, b"1"), masked(0x82, b"2")].concat());
     eventually(|| {
-        server.frame += 1;
+        server.next_frame();
         server.poll();
         server.peer.available() == 2
     });
@@ -337,8 +336,10 @@ fn what_arrives_while_there_is_no_room_is_read_when_there_is() {
 #[test]
 fn a_poll_takes_a_bounded_number_of_messages_and_the_next_one_the_rest() {
     const MORE: usize = 100;
-    let most = PollBudget::default().frames;
+    let most = 1000;
     let mut server = Node::server();
+    server.peer.budget.frames = most;
+    server.peer.budget.time = Duration::from_secs(3600);
     let (mut client, _) = server.join_raw();
     // The first one shifts the others: the last read has messages of both polls.
     client.send(&[masked(0x82, &[0; 50]), masked(0x82, b"x").repeat(most + MORE - 1)].concat());
@@ -350,6 +351,42 @@ fn a_poll_takes_a_bounded_number_of_messages_and_the_next_one_the_rest() {
         assert!(counts.len() < 100, "{counts:?}");
     }
     assert!(counts.iter().all(|count| *count <= most), "{counts:?}");
+    assert!(counts.contains(&most), "{counts:?}");
+}
+
+#[test]
+fn a_poll_ends_when_its_time_is_up_and_everybody_gets_a_turn() {
+    const CLIENTS: usize = 3;
+    let mut server = Node::server();
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| server.join_raw()).collect();
+    server.poll_for_nothing();
+    for (client, _) in &mut clients {
+        client.send(&masked(0x82, b"x").repeat(100));
+    }
+    settle();
+    // Time for one turn.
+    server.peer.budget.time = Duration::ZERO;
+    let mut served: Vec<i32> = Vec::new();
+    for _ in 0..CLIENTS {
+        server.poll();
+        let packets = server.take();
+        let (sender, _) = packets[0];
+        assert_eq!(packets.len(), 100);
+        assert!(packets.iter().all(|(peer, _)| *peer == sender));
+        served.push(sender);
+    }
+    served.sort_unstable();
+    let mut ids: Vec<i32> = clients.iter().map(|(_, id)| *id).collect();
+    ids.sort_unstable();
+    assert_eq!(served, ids);
+}
+
+#[test]
+fn newcomers_get_in_one_step_a_poll_when_there_is_no_time_for_them() {
+    let mut server = Node::server();
+    server.peer.budget.handshakes = Duration::ZERO;
+    let clients: Vec<_> = (0..20).map(|_| server.join_raw()).collect();
+    assert!(clients.iter().all(|(_, id)| server.peer.connection(*id).is_some()));
 }
 
 /// Sends `bytes` over and over while the server polls. Whether its polls came back while it did.

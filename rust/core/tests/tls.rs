@@ -332,7 +332,9 @@ fn handshakes_are_spread_over_polls() {
         tls: Some(identity.tls(true)),
     };
     let mut poll = |handshakes: Duration| {
-        let mut budget = PollBudget { handshakes, ..PollBudget::default() };
+        let mut budget = PollBudget::default();
+        budget.handshakes = handshakes;
+        budget.time = Duration::from_secs(3600);
         reactor.poll(Instant::now(), Some(&admission), &mut budget).unwrap();
         reactor.flush(Instant::now());
         while let Some(connection) = reactor.next_touched() {
@@ -389,7 +391,7 @@ fn a_rush_of_clients_does_not_hold_a_frame() {
     const COUNT: usize = 200;
     let identity = Identity::new();
     let config = Arc::new(identity.client_config(&VERSIONS));
-    let mut server = MultiplayerPeer::default();
+    let mut server = MultiplayerPeer::new(|| 0);
     let tls = identity.tls(true);
     server.create_server(0, "127.0.0.1", Some(tls), Instant::now()).unwrap();
     let mut clients: Vec<Stepped> =
@@ -399,7 +401,7 @@ fn a_rush_of_clients_does_not_hold_a_frame() {
     let (mut polls, mut done, mut longest, mut most) = (0, 0, Duration::ZERO, 0);
     while done < COUNT {
         let start = Instant::now();
-        server.poll(start, polls, false);
+        server.poll(start, false);
         longest = longest.max(start.elapsed());
         polls += 1;
         clients.iter_mut().for_each(Stepped::step);
@@ -418,7 +420,7 @@ fn a_rush_of_clients_does_not_hold_a_frame() {
 #[test]
 fn handshakes_have_a_time_limit() {
     let identity = Identity::new();
-    let mut server = MultiplayerPeer::default();
+    let mut server = MultiplayerPeer::new(|| 0);
     let start = Instant::now();
     server.create_server(0, "127.0.0.1", Some(identity.tls(true)), start).unwrap();
     let silent = tcp(server.local_port());
@@ -428,16 +430,16 @@ fn handshakes_have_a_time_limit() {
     let mut secure = Stepped::new(server.local_port(), &config);
     while secure.connection.is_handshaking() {
         secure.step();
-        server.poll(start, 0, false);
+        server.poll(start, false);
     }
     let ends = |mut stream: std::net::TcpStream| {
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest).unwrap();
         rest
     };
-    server.poll(start + DEFAULT_HANDSHAKE_TIMEOUT, 1, false);
+    server.poll(start + DEFAULT_HANDSHAKE_TIMEOUT, false);
     assert!(secure.connection.wants_read());
-    server.poll(start + DEFAULT_HANDSHAKE_TIMEOUT + Duration::from_millis(1), 2, false);
+    server.poll(start + DEFAULT_HANDSHAKE_TIMEOUT + Duration::from_millis(1), false);
     // Over TLS the end is said, whatever the stage.
     for stream in [silent, slow] {
         let rest = ends(stream);
@@ -696,7 +698,7 @@ fn much_data_goes_both_ways() {
 #[test]
 fn a_multiplayer_peer_speaks_tls() {
     let identity = Identity::new();
-    let mut server = MultiplayerPeer::default();
+    let mut server = MultiplayerPeer::new(|| 0);
     let tls = identity.tls(true);
     server.create_server(0, "127.0.0.1", Some(tls), Instant::now()).unwrap();
     let (port, config) = (server.local_port(), Arc::new(identity.client_config(&VERSIONS)));
@@ -712,7 +714,7 @@ fn a_multiplayer_peer_speaks_tls() {
     let mut packets = Vec::new();
     eventually(|| {
         frame += 1;
-        server.poll(Instant::now(), frame, false);
+        server.poll(Instant::now(), false);
         while let Some(event) = server.next_event() {
             events.push(event.event);
             if let Event::PeerConnected(id) = event.event {

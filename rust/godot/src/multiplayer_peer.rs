@@ -88,6 +88,7 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     #[var]
     tls_ca_bundle: GString,
 
+    #[init(val = RefCell::new(MultiplayerPeer::new(frames())))]
     peer: RefCell<MultiplayerPeer>,
     /// The packet handed out last. The engine reads it after the call has returned, also when a
     /// handler closes the peer, so it is kept until the next one is taken.
@@ -99,10 +100,14 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     views: HashMap<i32, Gd<MioWebSocketPeer>>,
     flush_scheduled: bool,
     refuses: bool,
-    /// Kept because looking it up in each poll would cost more than an idle poll.
-    #[init(val = Engine::singleton())]
-    engine: Gd<Engine>,
     base: Base<MultiplayerPeerExtension>,
+}
+
+/// The number of the present frame.
+fn frames() -> impl Fn() -> u64 {
+    // Looking the singleton up costs more than the call.
+    let engine = Engine::singleton();
+    move || engine.get_process_frames()
 }
 
 #[godot_api]
@@ -360,9 +365,8 @@ impl MioWebSocketMultiplayerPeer {
 #[godot_api]
 impl IMultiplayerPeerExtension for MioWebSocketMultiplayerPeer {
     fn poll(&mut self) {
-        let frame = self.engine.get_process_frames();
         let peer = self.peer.get_mut();
-        peer.poll(Instant::now(), frame, self.refuses);
+        peer.poll(Instant::now(), self.refuses);
         if !peer.has_news() {
             peer.flush();
             return;

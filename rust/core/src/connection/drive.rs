@@ -71,7 +71,7 @@ impl Connection {
     pub(crate) fn expire(&mut self, now: Instant) -> Driven {
         if self.limit.is_some_and(|limit| now > limit) {
             match self.stage {
-                Stage::Ending { .. } | Stage::Closed => self.drop_stream(),
+                Stage::Ending | Stage::Closed => self.drop_stream(),
                 _ => self.fail(Failure::Timeout(self.phase())),
             }
             return Driven::Idle;
@@ -89,7 +89,7 @@ impl Connection {
         self.listed = false;
         let waits = match &self.stage {
             Stage::Open(socket) => socket.state() != websocket::State::Open,
-            Stage::Ending { .. } => true,
+            Stage::Ending => true,
             _ => false,
         };
         if waits && self.limit.is_none() {
@@ -107,9 +107,9 @@ impl Connection {
         }
     }
 
-    /// Whether the TLS handshake goes on, whose steps cost far more than others.
+    /// Whether this is still a newcomer.
     pub(crate) fn is_handshaking(&self) -> bool {
-        self.transport.as_ref().is_some_and(Transport::is_handshaking)
+        self.state() == State::Connecting
     }
 
     /// Whether the reactor can forget the connection.
@@ -146,7 +146,7 @@ impl Connection {
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> Driven {
-        for _ in 0..READS_IN_A_ROW {
+        for turn in 0..READS_IN_A_ROW {
             if let Stage::Open(_) = self.stage {
                 self.use_unread(cx);
             }
@@ -154,7 +154,7 @@ impl Connection {
                 self.is_held = true;
                 return Driven::Idle;
             }
-            if cx.budget.is_used_up() {
+            if cx.budget.is_used_up() || turn > 0 && cx.budget.is_late() {
                 return Driven::More;
             }
             let Some(transport) = &mut self.transport else {
@@ -218,7 +218,7 @@ impl Connection {
                 self.use_unread(cx);
             }
             // Nobody wants it any more.
-            Stage::Dialing(_) | Stage::Ending { .. } | Stage::Closed => {}
+            Stage::Dialing(_) | Stage::Ending | Stage::Closed => {}
         }
     }
 
@@ -296,7 +296,7 @@ impl Connection {
     /// The other side's end of the stream has been read.
     fn ended(&mut self, failure: Option<Failure>) {
         match self.stage {
-            Stage::Ending { .. } | Stage::Closed => {
+            Stage::Ending | Stage::Closed => {
                 self.flush();
                 self.drop_stream();
             }

@@ -128,7 +128,7 @@ enum Stage {
     /// Upgraded.
     Open(WebSocket),
     /// What is in the outbox is written, then the stream is ended and the other side's end awaited.
-    Ending { writing_ended: bool },
+    Ending,
     /// No socket.
     Closed,
 }
@@ -250,7 +250,7 @@ impl Connection {
                 websocket::State::Closing => State::Closing,
                 websocket::State::Closed => State::Closed,
             },
-            Stage::Ending { .. } | Stage::Closed => State::Closed,
+            Stage::Ending | Stage::Closed => State::Closed,
         }
     }
 
@@ -310,13 +310,10 @@ impl Connection {
             Some(Err(error)) => self.break_off(&error),
             _ => {}
         }
-        match (&mut self.stage, &mut self.transport) {
+        match (&self.stage, &mut self.transport) {
             // It has no half that could be ended alone.
-            (Stage::Ending { .. }, Some(transport)) if transport.is_foreign() => self.drop_stream(),
-            (Stage::Ending { writing_ended: writing_ended @ false }, Some(transport)) => {
-                transport.end_writing();
-                *writing_ended = true;
-            }
+            (Stage::Ending, Some(transport)) if transport.is_foreign() => self.drop_stream(),
+            (Stage::Ending, Some(transport)) => transport.end_writing(),
             _ => {}
         }
     }
@@ -365,7 +362,7 @@ impl Connection {
                 self.flush();
                 self.call_attention();
             }
-            (Stage::Ending { .. } | Stage::Closed, _) => {}
+            (Stage::Ending | Stage::Closed, _) => {}
             _ => self.drop_stream(),
         }
     }
@@ -375,7 +372,7 @@ impl Connection {
     pub fn leave(&mut self) {
         match self.stage {
             Stage::Open(_) => self.end(),
-            Stage::Ending { .. } | Stage::Closed => {}
+            Stage::Ending | Stage::Closed => {}
             _ => self.drop_stream(),
         }
     }
@@ -476,7 +473,7 @@ impl Connection {
         match &self.stage {
             Stage::Dialing(dialing) if dialing.dial.is_resolving() => Phase::Resolve,
             Stage::Dialing(_) => Phase::Connect,
-            _ if self.is_handshaking() => Phase::Tls,
+            _ if self.transport.as_ref().is_some_and(Transport::is_handshaking) => Phase::Tls,
             Stage::Asking(_) | Stage::Answering(_) => Phase::Upgrade,
             _ => Phase::Open,
         }
@@ -497,7 +494,7 @@ impl Connection {
 
     /// Goes over to writing what is left and ending the stream.
     fn end(&mut self) {
-        self.stage = Stage::Ending { writing_ended: false };
+        self.stage = Stage::Ending;
         self.limit = None;
         self.unread = BytesMut::new();
         self.call_attention();

@@ -44,10 +44,11 @@ pub enum Status {
 }
 
 /// A server or client of WebSocket multiplayer.
-#[derive(Default)]
 pub struct MultiplayerPeer {
     /// Settings for connections made from now on.
     pub config: ConnectionConfig,
+    /// What one poll does at most.
+    pub budget: PollBudget,
     handshake_timeout: Option<Duration>,
     mode: Mode,
     /// Counts the calls that start or end a session.
@@ -56,6 +57,8 @@ pub struct MultiplayerPeer {
     notices: Notices,
     target: i32,
     pace: Pace,
+    /// The number of the engine's present frame.
+    frame: Box<dyn Fn() -> u64>,
     /// The time of the last call that was told it.
     now: Option<Instant>,
     /// The settings as the last accepted connections got them.
@@ -79,6 +82,25 @@ pub struct SessionEvent {
 }
 
 impl MultiplayerPeer {
+    /// A peer that asks `frame` for the number of the engine's present frame.
+    #[must_use]
+    pub fn new(frame: impl Fn() -> u64 + 'static) -> Self {
+        Self {
+            config: ConnectionConfig::default(),
+            budget: PollBudget::default(),
+            handshake_timeout: None,
+            mode: Mode::default(),
+            session: 0,
+            inbox: Inbox::default(),
+            notices: Notices::default(),
+            target: 0,
+            pace: Pace::default(),
+            frame: Box::new(frame),
+            now: None,
+            shared_config: None,
+        }
+    }
+
     /// Listens on `port` (0: chosen by the system) of `bind_address`: an IP address, or `*` for
     /// both families. With `tls` all connections speak TLS.
     ///
@@ -116,12 +138,12 @@ impl MultiplayerPeer {
         Ok(())
     }
 
-    /// Does everything that can be done now, without waiting. `frame` counts the frames of the
-    /// engine; new connections are left waiting while `refuse` is set.
-    pub fn poll(&mut self, now: Instant, frame: u64, refuse: bool) {
-        self.pace.polled(frame);
+    /// Does everything that can be done now, without waiting. New connections are left waiting while
+    /// `refuse` is set.
+    pub fn poll(&mut self, now: Instant, refuse: bool) {
+        let before = self.inbox.len();
         self.now = Some(now);
-        let mut budget = PollBudget::default();
+        let mut budget = self.budget;
         budget.frames = budget.frames.min(MAX_WAITING_PACKETS.saturating_sub(self.inbox.len()));
         budget.bytes = budget.bytes.min(MAX_WAITING_BYTES.saturating_sub(self.inbox.bytes()));
         let admission = (!refuse && self.is_server()).then(|| self.admission());
@@ -139,6 +161,8 @@ impl MultiplayerPeer {
                 }
             }
         }
+        let brought = self.inbox.has_events() || self.inbox.len() > before;
+        self.pace.polled(brought, &self.frame);
     }
 
     /// Whether there is anything for [`MultiplayerPeer::next_event`] or
@@ -218,7 +242,7 @@ impl MultiplayerPeer {
             // Whatever the target is: the server is all that a client is connected to.
             Mode::Client(client) => client.send(data),
         };
-        if !self.pace.put() {
+        if !self.pace.put(&self.frame) {
             self.flush();
         }
         sent

@@ -4,9 +4,11 @@
 #![allow(dead_code)] // Each test file uses a part of it.
 #![allow(clippy::unwrap_used)] // A test may panic.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::rc::Rc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -66,7 +68,7 @@ pub(crate) fn settle() {
 pub(crate) struct Node {
     pub(crate) peer: MultiplayerPeer,
     pub(crate) clock: Instant,
-    pub(crate) frame: u64,
+    frame: Rc<Cell<u64>>,
     pub(crate) refuse: bool,
     /// All events signalled so far.
     pub(crate) events: Vec<Event>,
@@ -74,10 +76,12 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn new() -> Self {
+        let frame = Rc::new(Cell::new(0));
+        let frames = frame.clone();
         Self {
-            peer: MultiplayerPeer::default(),
+            peer: MultiplayerPeer::new(move || frames.get()),
             clock: Instant::now(),
-            frame: 0,
+            frame,
             refuse: false,
             events: Vec::new(),
         }
@@ -117,6 +121,11 @@ impl Node {
         self.peer.local_port()
     }
 
+    /// Goes on to the next frame of the engine.
+    pub(crate) fn next_frame(&self) {
+        self.frame.set(self.frame.get() + 1);
+    }
+
     /// Moves the clock.
     pub(crate) fn wait(&mut self, time: Duration) {
         self.clock += time;
@@ -132,7 +141,7 @@ impl Node {
         &mut self,
         mut handler: impl FnMut(&mut MultiplayerPeer, Event),
     ) -> Vec<Event> {
-        self.peer.poll(self.clock, self.frame, self.refuse);
+        self.peer.poll(self.clock, self.refuse);
         let mut events = Vec::new();
         while let Some(event) = self.peer.next_event() {
             events.push(event.event);
