@@ -5,6 +5,9 @@ extends SceneTree
 ## The first client says "go" when all are in, and is told "ready"; then the scenario runs, and what
 ## it found goes back as "done" and a JSON object. A scenario in which the server is the one to check
 ## then says "sound", or "broken" and why.
+##
+## With `alone=FILE` the class is one without a network, which makes up its clients. What they would
+## be told is written to the file.
 
 const Meter := preload("res://meter.gd")
 const Scenario := preload("res://scenario.gd")
@@ -21,6 +24,8 @@ var joined := 0
 
 ## The client that is told about the run.
 var _control := 0
+## Who is told where there is no network.
+var _file: FileAccess
 var _is_judged := false
 
 
@@ -47,6 +52,10 @@ func is_late() -> bool:
 
 ## Tells the clients something about the run.
 func tell(text: String) -> void:
+	if _file != null:
+		_file.store_line(text)
+		_file.flush()
+		return
 	peer.set_target_peer(_control)
 	peer.put_packet(text.to_utf8_buffer())
 	peer.poll()
@@ -64,6 +73,9 @@ func _run() -> void:
 	var scenario: Scenario = load("res://scenarios/%s.gd" % options.scenario).new()
 	scenario.server = self
 	_listen()
+	if peer == null:
+		quit(1)
+		return
 	scenario.peer = peer
 	scenario.prepare()
 	_gather(scenario, number("clients"))
@@ -87,11 +99,17 @@ func _run() -> void:
 
 
 func _listen() -> void:
+	if not ClassDB.can_instantiate(options["class"]):
+		print("FAILED: there is no class %s" % options["class"])
+		return
 	peer = ClassDB.instantiate(options["class"])
 	peer.peer_connected.connect(func(id: int) -> void:
 		ids.append(id)
 		joined += 1)
 	peer.peer_disconnected.connect(func(id: int) -> void: ids.erase(id))
+	if options.has("alone"):
+		_file = FileAccess.open(options.alone, FileAccess.WRITE)
+		peer.pretend(options)
 	if options.has("buffer"):
 		peer.inbound_buffer_size = number("buffer")
 		peer.outbound_buffer_size = number("buffer")

@@ -23,14 +23,14 @@ pub(crate) fn measure(
     let process: u32 = options.get("pid")?;
     session.begin(swarm)?;
     session.turn_for(swarm, WARM)?;
-    if let Some(counter) = &mut session.counter {
+    if let Some(counter) = &mut session.script.counter {
         counter.start()?;
     }
     let (cpu, echoed, started) = (cpu_time(process)?, session.role.came(), Instant::now());
     session.turn_for(swarm, Duration::from_millis(options.get("msec")?))?;
     let (echoed, wall) = (session.role.came() - echoed, started.elapsed());
     let cpu = cpu_time(process)? - cpu;
-    if let Some(counter) = &mut session.counter {
+    if let Some(counter) = &mut session.script.counter {
         counter.stop()?;
     }
     session.finish(swarm, end)?;

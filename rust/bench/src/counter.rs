@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 use crate::options::Options;
 
 /// Everything that is about sockets; not the clock, memory and the rest that an engine asks for.
-const TRACED: &str = "trace=accept,accept4,epoll_ctl,epoll_wait,epoll_pwait,epoll_pwait2,fcntl,\
-    getpeername,getsockname,getsockopt,ioctl,poll,ppoll,read,readv,recvfrom,recvmsg,sendmsg,\
+const TRACED: &str = "trace=accept,accept4,close,epoll_ctl,epoll_wait,epoll_pwait,epoll_pwait2,\
+    fcntl,getpeername,getsockname,getsockopt,ioctl,poll,ppoll,read,readv,recvfrom,recvmsg,sendmsg,\
     sendmmsg,sendto,setsockopt,shutdown,write,writev";
 const ATTACH_LIMIT: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(5);

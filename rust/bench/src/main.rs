@@ -3,10 +3,12 @@
 //!
 //! The arguments are those of the server, `key=value`. The output is a JSON object with what the
 //! server measured and what was seen here; after it the clients stay until the server ends. With
-//! `serve=floor` it is a server itself.
+//! `serve=floor` it is a server itself, and with `alone=FILE` there are no clients: the server has
+//! no network, and writes what it says to the file.
 
 #![forbid(unsafe_code)]
 
+mod alone;
 mod anchor;
 mod client;
 mod counter;
@@ -15,6 +17,7 @@ mod frame;
 mod options;
 mod payload;
 mod role;
+mod script;
 mod session;
 mod stream;
 mod swarm;
@@ -37,5 +40,11 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<()> {
-    if options.text("serve") == Some("floor") { floor::run(options) } else { session::run(options) }
+    if options.text("serve") == Some("floor") {
+        floor::run(options)
+    } else if options.text("alone").is_some() {
+        alone::run(options)
+    } else {
+        session::run(options)
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
@@ -36,6 +37,11 @@ impl Options {
     /// A value, or `default` where there is none.
     pub(crate) fn get_or<T: FromStr>(&self, key: &str, default: T) -> Result<T> {
         if self.text(key).is_some() { self.get(key) } else { Ok(default) }
+    }
+
+    /// How long the run may take.
+    pub(crate) fn limit(&self) -> Result<Duration> {
+        self.get_or("limit", 120).map(Duration::from_secs)
     }
 }
 

@@ -3,14 +3,14 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value};
 
 use crate::anchor;
 use crate::client::Link;
-use crate::counter::Counter;
 use crate::options::Options;
 use crate::role::{self, Role};
+use crate::script::Script;
 use crate::stream;
 use crate::swarm::{Handler, Swarm};
 
@@ -24,19 +24,15 @@ const WAIT: Duration = Duration::from_millis(100);
 
 /// Plays the clients of a run, and prints what the server's script and the role found.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let end = Instant::now() + Duration::from_secs(options.get_or("limit", 120)?);
+    let end = Instant::now() + options.limit()?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.get("port")?));
     let tls = match options.text("tls") {
         None | Some("no") => None,
         Some(_) => Some(stream::config(options.text("resume") == Some("yes"))?),
     };
     let mut swarm = Swarm::new(address, tls)?;
-    let mut session = Session {
-        role: role::choose(options)?,
-        counter: Counter::choose(options)?,
-        begun: false,
-        signs: Signs::default(),
-    };
+    let mut session =
+        Session { role: role::choose(options)?, script: Script::new(options)?, begun: false };
 
     let clients = session.role.gathers();
     while swarm.len() < clients || swarm.opening() > 0 {
@@ -52,10 +48,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     } else {
         session.play(&mut swarm, end)?
     };
-    if let Some(counter) = &mut session.counter {
-        let (name, found) = counter.found()?;
-        report.insert(name.to_owned(), found);
-    }
+    session.script.add_counts(&mut report)?;
     session.role.report(&mut report);
     println!("{}", Value::Object(report));
     // The server must not be busy with clients that leave: it ends first.
@@ -66,17 +59,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 pub(crate) struct Session {
     pub(crate) role: Box<dyn Role>,
-    pub(crate) counter: Option<Counter>,
+    pub(crate) script: Script,
     begun: bool,
-    signs: Signs,
-}
-
-/// What the server's script has said.
-#[derive(Default)]
-struct Signs {
-    ready: bool,
-    done: Option<Map<String, Value>>,
-    sound: bool,
 }
 
 impl Session {
@@ -85,11 +69,11 @@ impl Session {
         let control = swarm.link(CONTROL).context("nobody is there")?;
         control.send(b"go");
         control.flush()?;
-        self.wait(swarm, end, |signs| signs.ready)?;
+        self.wait(swarm, end, |script| script.is_ready)?;
         self.begin(swarm)?;
-        self.wait(swarm, end, |signs| signs.done.is_some())?;
+        self.wait(swarm, end, |script| script.done.is_some())?;
         self.finish(swarm, end)?;
-        Ok(self.signs.done.take().unwrap_or_default())
+        Ok(self.script.done.take().unwrap_or_default())
     }
 
     /// Has the clients begin.
@@ -111,9 +95,9 @@ impl Session {
         &mut self,
         swarm: &mut Swarm,
         end: Instant,
-        come: impl Fn(&Signs) -> bool,
+        come: impl Fn(&Script) -> bool,
     ) -> Result<()> {
-        while !come(&self.signs) {
+        while !come(&self.script) {
             ensure!(Instant::now() < end, "the server is not done");
             self.turn(swarm)?;
         }
@@ -123,7 +107,7 @@ impl Session {
     /// Ends it, and waits for what is on its way.
     pub(crate) fn finish(&mut self, swarm: &mut Swarm, end: Instant) -> Result<()> {
         self.role.end(swarm)?;
-        while !(self.role.is_finished() && (self.signs.sound || !self.role.is_judged())) {
+        while !(self.role.is_finished() && (self.script.is_sound || !self.role.is_judged())) {
             ensure!(Instant::now() < end, "packets are missing: {}", self.role.missing());
             self.turn(swarm)?;
         }
@@ -135,31 +119,6 @@ impl Session {
         let wait = next.map_or(WAIT, |next| next.saturating_duration_since(Instant::now()));
         swarm.turn(wait.min(WAIT), self)
     }
-
-    /// Takes what the server's script says about the run. Whether the packet was such.
-    fn control(&mut self, payload: &[u8]) -> Result<bool> {
-        if payload == b"ready" {
-            self.signs.ready = true;
-        } else if payload == b"sound" {
-            self.signs.sound = true;
-        } else if payload == b"count" {
-            self.counter.as_mut().context("there is nothing to count with")?.start()?;
-        } else if payload == b"counted" {
-            self.counter.as_mut().context("there is nothing to count with")?.stop()?;
-        } else if let Some(json) = payload.strip_prefix(b"done") {
-            let done: Map<String, Value> = serde_json::from_slice(json)
-                .map_err(|error| anyhow!("what the server found is not JSON: {error}"))?;
-            if let Some(refused) = done.get("refused") {
-                bail!("the server's peer refused {refused} packets");
-            }
-            self.signs.done = Some(done);
-        } else if payload.starts_with(b"broken") {
-            bail!("{}", String::from_utf8_lossy(payload));
-        } else {
-            return Ok(false);
-        }
-        Ok(true)
-    }
 }
 
 impl Handler for Session {
@@ -168,7 +127,7 @@ impl Handler for Session {
     }
 
     fn message(&mut self, link: &mut Link, payload: &[u8]) -> Result<()> {
-        if link.index == CONTROL && self.control(payload)? {
+        if link.index == CONTROL && self.script.hear(payload)? {
             return Ok(());
         }
         self.role.message(link, payload)

@@ -10,7 +10,9 @@ use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, HandshakeKind, SignatureScheme,
+};
 
 pub(crate) enum Stream {
     Plain(TcpStream),
@@ -46,6 +48,14 @@ impl Stream {
     /// Whether a read that did not fill the buffer means that there is no more.
     pub(crate) fn is_drained_by_short_read(&self) -> bool {
         matches!(self, Self::Plain(_))
+    }
+
+    /// Whether its TLS session continues an earlier one.
+    pub(crate) fn is_resumed(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(tls) => tls.session.handshake_kind() == Some(HandshakeKind::Resumed),
+        }
     }
 
     /// Writes what a session has to say by itself.

@@ -10,6 +10,8 @@ pub(crate) struct Case {
     pub(crate) group: &'static str,
     /// Beside servers of others.
     pub(crate) has_anchors: bool,
+    /// Also without a network, which shows what the engine and the script cost.
+    pub(crate) has_null: bool,
     /// Only with `--full`.
     pub(crate) takes_long: bool,
 }
@@ -17,7 +19,23 @@ pub(crate) struct Case {
 impl Case {
     fn new(name: impl Into<String>, scenario: &str) -> Self {
         let options = vec![("scenario", scenario.to_owned())];
-        Self { name: name.into(), options, group: "", has_anchors: false, takes_long: false }
+        Self {
+            name: name.into(),
+            options,
+            group: "",
+            has_anchors: false,
+            has_null: false,
+            takes_long: false,
+        }
+    }
+
+    /// The number of connections that there are at a time, more or less.
+    pub(crate) fn connections(&self) -> u64 {
+        let number = |name: &str| {
+            let (_, value) = self.options.iter().find(|(key, _)| *key == name)?;
+            value.parse::<u64>().ok()
+        };
+        ["clients", "at_once", "crowd"].into_iter().filter_map(number).sum()
     }
 
     fn with(mut self, key: &'static str, value: impl ToString) -> Self {
@@ -28,6 +46,11 @@ impl Case {
     /// The server works once a frame, sixty times a second.
     fn framed(self) -> Self {
         self.with("pace", "frame")
+    }
+
+    fn also_without_network(mut self) -> Self {
+        self.has_null = true;
+        self
     }
 
     fn beside_anchors_if(mut self, has_anchors: bool) -> Self {
@@ -71,6 +94,7 @@ fn idle(cases: &mut Vec<Case>) {
     for peers in [1, 100, 1000, 4000, 8000] {
         cases.push(
             Case::new(format!("idle, {peers} peers"), "idle")
+                .also_without_network()
                 .with("clients", peers)
                 .with("msec", 1000)
                 .long_if(peers > 1000),
@@ -78,6 +102,7 @@ fn idle(cases: &mut Vec<Case>) {
     }
     cases.push(
         Case::new("idle at 60 Hz, 1000 peers", "idle")
+            .also_without_network()
             .with("clients", 1000)
             .with("msec", 2000)
             .framed(),
@@ -96,6 +121,7 @@ fn echo(cases: &mut Vec<Case>) {
         };
         cases.push(
             Case::new(format!("echo {scheme}, {size} B, {clients} clients"), "echo")
+                .also_without_network()
                 .with("clients", clients)
                 .with("size", size)
                 .with("window", window)
@@ -118,6 +144,7 @@ fn echo(cases: &mut Vec<Case>) {
     }
     cases.push(
         Case::new("echo at 60 Hz, 64 B, 50 clients", "echo")
+            .also_without_network()
             .with("clients", 50)
             .with("size", 64)
             .with("window", 16)
@@ -131,6 +158,7 @@ fn send(cases: &mut Vec<Case>) {
     let mut add = |name: String, target: &str, clients: usize, packets: usize, size: usize| {
         cases.push(
             Case::new(name, "send")
+                .also_without_network()
                 .with("target", target)
                 .with("clients", clients)
                 .with("packets", packets)
@@ -152,6 +180,7 @@ fn flood(cases: &mut Vec<Case>) {
     for clients in [1, 100] {
         cases.push(
             Case::new(format!("flood, 50 B, {clients} clients"), "flood")
+                .also_without_network()
                 .with("clients", clients)
                 .with("size", 50)
                 .with("msec", 1000),
@@ -183,7 +212,8 @@ fn joins(cases: &mut Vec<Case>) {
         ("wss, P-256, resumed", "p256", true),
     ] {
         let case = Case::new(format!("join {name}"), "joins")
-            .with("clients", 1)
+            // Those that stay have a ticket each for those that come.
+            .with("clients", if resumes { 4 } else { 1 })
             .with("at_once", 4)
             .with("msec", 1500)
             .with("tls", tls);
@@ -213,6 +243,7 @@ fn big(cases: &mut Vec<Case>) {
     for mib in [1, 16] {
         cases.push(
             Case::new(format!("big, {mib} MiB"), "big")
+                .also_without_network()
                 .with("clients", 1)
                 .with("size", mib << 20)
                 .with("buffer", mib << 21)
@@ -226,6 +257,7 @@ fn big(cases: &mut Vec<Case>) {
 fn games(cases: &mut Vec<Case>) {
     cases.push(
         Case::new("active, 10 of 1000 peers a frame", "echo")
+            .also_without_network()
             .with("clients", 1000)
             .with("size", 64)
             .with("active", 10)
@@ -235,6 +267,7 @@ fn games(cases: &mut Vec<Case>) {
     for players in [100, 500] {
         cases.push(
             Case::new(format!("game, {players} players"), "game")
+                .also_without_network()
                 .with("clients", players)
                 .with("size", 200)
                 .with("warm", 20)
@@ -245,6 +278,7 @@ fn games(cases: &mut Vec<Case>) {
     for clients in [1, 100] {
         cases.push(
             Case::new(format!("rpc, {clients} clients"), "rpc")
+                .also_without_network()
                 .with("clients", clients)
                 .with("frames", 150)
                 .framed(),

@@ -1,4 +1,5 @@
-//! The samples for other programs.
+//! The samples for other programs. Of each subject: `found`, all numbers, and `calls`, the system
+//! calls for each unit of work by name.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
-use super::table::{Samples, median};
+use super::samples::Samples;
+use super::table::median;
 use super::{Measured, machine};
 
 pub(crate) fn write(path: &Path, results: &[Measured], failed: &[String]) -> Result<()> {
@@ -31,13 +33,15 @@ fn case(measured: &Measured) -> Value {
         .names
         .iter()
         .zip(&measured.samples)
-        .map(|(name, samples)| json!({ "name": name, "found": found(samples) }))
+        .map(|(name, samples)| {
+            json!({ "name": name, "found": found(samples), "calls": samples.calls })
+        })
         .collect();
     json!({ "name": measured.case.name, "options": options, "subjects": subjects })
 }
 
 fn found(samples: &Samples) -> Value {
-    let values = samples.iter().map(|(name, values)| {
+    let values = samples.numbers.iter().map(|(name, values)| {
         (name.clone(), json!({ "median": median(values), "samples": values }))
     });
     Value::Object(values.collect())

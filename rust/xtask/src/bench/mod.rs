@@ -2,20 +2,23 @@
 //!
 //! Each measurement is an engine of its own that runs `tests/bench/server.gd`, and clients that are
 //! one process of `rust/bench`. Both are pinned to a core. What is measured is the server's CPU
-//! time; time by the clock is shown too, but other processes change it.
+//! time; time by the clock is shown too, but other processes change it. Beside the classes are
+//! measured: a class without a network, which shows what the engine and the script cost, and for
+//! echoes the servers of others.
 
 mod anchors;
 mod cases;
 mod json;
+mod limit;
 mod machine;
 mod page;
 mod plot;
+mod samples;
 mod stage;
 mod subject;
 mod table;
 mod trial;
 
-use std::collections::BTreeMap;
 use std::env;
 use std::fs::{File, TryLockError};
 use std::iter;
@@ -28,9 +31,10 @@ use crate::report::{RED, paint};
 use crate::workspace::Workspace;
 
 use self::cases::Case;
+use self::samples::Samples;
 use self::stage::Stage;
 use self::subject::Subject;
-use self::table::Samples;
+use self::trial::Count;
 
 const CLASSES: [&str; 2] = ["WebSocketMultiplayerPeer", "MioWebSocketMultiplayerPeer"];
 
@@ -39,9 +43,15 @@ pub(crate) struct Arguments {
     /// Parts of the names of the cases to run; all, if there are none. `--list` shows the names.
     #[arg(value_name = "SCENARIO")]
     filters: Vec<String>,
-    /// The classes that are compared, the first with each other one. One class twice shows how
-    /// much is noise.
-    #[arg(long, value_name = "CLASS", value_delimiter = ',', default_values = CLASSES)]
+    /// The classes that are compared, the first with each other one; behind the scenarios. One
+    /// class twice shows how much is noise.
+    #[arg(
+        long,
+        value_name = "CLASS",
+        num_args = 1..,
+        value_delimiter = ',',
+        default_values = CLASSES
+    )]
     against: Vec<String>,
     /// How often each class is measured in each case.
     #[arg(long, default_value_t = 3)]
@@ -55,6 +65,9 @@ pub(crate) struct Arguments {
     /// Without the servers of others.
     #[arg(long)]
     no_anchors: bool,
+    /// Without the class that has no network.
+    #[arg(long)]
+    no_null: bool,
     /// Write all samples to a file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -78,7 +91,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> 
 
     let _alone = be_alone()?;
     let stage = Stage::prepare(workspace, !arguments.no_counts)?;
-    let classes: Vec<Subject> = arguments.against.iter().map(|name| Subject::class(name)).collect();
+    limit::raise(&cases);
+    let classes = Subject::classes(&arguments.against);
+    let null = Subject::null();
     let wants_anchors = !arguments.no_anchors && cases.iter().any(|case| case.has_anchors);
     let anchors = if wants_anchors { anchors::prepare(&stage) } else { Vec::new() };
 
@@ -86,8 +101,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> 
     let mut failed = Vec::new();
     for case in cases {
         let name = case.name.clone();
+        let alone = (case.has_null && !arguments.no_null).then_some(&null);
         let beside = if case.has_anchors { &anchors[..] } else { &[] };
-        let subjects: Vec<&Subject> = classes.iter().chain(beside).collect();
+        let subjects: Vec<&Subject> = classes.iter().chain(alone).chain(beside).collect();
         match measure(&stage, case, &subjects, arguments.rounds) {
             Ok(measured) => {
                 print!("{}", table::text(&measured));
@@ -140,15 +156,21 @@ fn measure(
     subjects: &[&Subject],
     rounds: usize,
 ) -> Result<Measured> {
+    limit::check(&case)?;
     let mut all: Vec<(&Subject, Samples)> =
-        subjects.iter().map(|subject| (*subject, BTreeMap::new())).collect();
+        subjects.iter().map(|subject| (*subject, Samples::default())).collect();
     let counts = stage.counts.iter().map(|count| Some(*count));
     for count in iter::repeat_n(None, rounds).chain(counts) {
         let mut left = Vec::new();
         for (subject, mut samples) in all {
+            // Without a network there are none.
+            if subject.is_null() && count == Some(Count::Calls) {
+                left.push((subject, samples));
+                continue;
+            }
             match trial::run(stage, &case, subject, count) {
                 Ok(found) => {
-                    table::add(&mut samples, found);
+                    samples.add(found);
                     left.push((subject, samples));
                 }
                 // What others do is not for us to judge.

@@ -9,8 +9,8 @@ const BARS: usize = 400;
 const WIDTH: usize = LABELS + BARS + 90;
 const ROW: usize = 18;
 const HEAD: usize = 26;
-/// The built-in class, ours, and anchors.
-const COLORS: [&str; 3] = ["#8a8f98", "#2f7ed8", "#d0b060"];
+/// The built-in class, ours, the one without a network, and anchors.
+const COLORS: [&str; 4] = ["#8a8f98", "#2f7ed8", "#7fb58a", "#d0b060"];
 
 /// The bars of a case.
 pub(crate) struct Bars {

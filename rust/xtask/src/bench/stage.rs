@@ -14,8 +14,12 @@ use crate::library::{self, BUILD_LIMIT, Profile};
 use crate::process::{self, Echo, Stderr};
 use crate::workspace::Workspace;
 
+const LIBRARY: &str = "mio_websocket";
 const CLIENTS: &str = "mio_websocket_bench";
+const NULL_PEER: &str = "mio_websocket_null_peer";
 const EXTENSION: &str = "mio_websocket.gdextension";
+/// Part of the project.
+const NULL_EXTENSION: &str = "null_peer.gdextension";
 
 /// Everything that is ready to be measured.
 pub(crate) struct Stage<'a> {
@@ -34,31 +38,46 @@ pub(crate) struct Stage<'a> {
 impl<'a> Stage<'a> {
     pub(crate) fn prepare(workspace: &'a Workspace, counts: bool) -> Result<Self> {
         let library = library::build(workspace, Profile::Release)?;
-        let clients = build_clients(workspace)?;
+        let clients = built(&build(workspace, &[CLIENTS])?, CLIENTS)?;
+        // By itself it would get other features of what it shares with the library, and the engine's
+        // binding would be compiled once more.
+        let null_peer = built(&build(workspace, &[LIBRARY, NULL_PEER])?, NULL_PEER)?;
         let engine = engine::find(workspace)?;
         let project = workspace.target.join("bench");
         copy_project(&workspace.root.join("tests/bench"), &project)?;
         add_extension(&workspace.addon(), &library, &project)?;
+        add_library(&null_peer, &project)?;
+        list_extensions(&project)?;
         let counts = if counts { tools() } else { Vec::new() };
         let certificates = certificates::folder(workspace)?;
         Ok(Self { workspace, engine, project, clients, certificates, counts })
     }
 }
 
-fn build_clients(workspace: &Workspace) -> Result<PathBuf> {
+/// Builds release versions of packages together. What cargo says of it.
+fn build(workspace: &Workspace, packages: &[&str]) -> Result<Vec<String>> {
     let mut command = workspace.cargo();
-    command.args(["build", "--release", "--package", CLIENTS]);
-    command.arg("--message-format=json-render-diagnostics");
+    command.args(["build", "--release", "--message-format=json-render-diagnostics"]);
+    for package in packages {
+        command.args(["--package", package]);
+    }
     let outcome = process::run("build", command, BUILD_LIMIT, Stderr::Inherited, Echo::Silent)?;
     if let Some(problem) = outcome.end.problem() {
-        bail!("cargo build --package {CLIENTS}: {problem}");
+        bail!("cargo build of {}: {problem}", packages.join(" and "));
     }
-    let program = outcome.lines.iter().rev().find_map(|line| {
+    Ok(outcome.lines)
+}
+
+/// What cargo says that it has built of a package.
+fn built(lines: &[String], package: &str) -> Result<PathBuf> {
+    let path = lines.iter().find_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
-        let ours = message["target"]["name"] == CLIENTS;
-        message["executable"].as_str().filter(|_| ours).map(PathBuf::from)
+        let is_artifact =
+            message["reason"] == "compiler-artifact" && message["target"]["name"] == package;
+        let files = message["filenames"].as_array().filter(|_| is_artifact)?;
+        files.first()?.as_str().map(PathBuf::from)
     });
-    program.with_context(|| format!("cargo built no {CLIENTS}"))
+    path.with_context(|| format!("cargo built no {package}"))
 }
 
 /// A project of its own: the engines must not find the library that tests load.
@@ -90,13 +109,24 @@ fn add_extension(addon: &Path, library: &Path, project: &Path) -> Result<()> {
     let head = text.split("[libraries]").next().unwrap_or_default();
     // Loading it again while an engine runs is for editors.
     let head = head.replace("reloadable = true", "reloadable = false");
-    let file = library.file_name().context("the library has no name")?.to_string_lossy();
+    let file = add_library(library, project)?;
     let os = std::env::consts::OS;
-    fs::copy(library, project.join(&*file)).context("failed to copy the library")?;
     fs::write(project.join(EXTENSION), format!("{head}[libraries]\n\n{os}.debug = \"{file}\"\n"))
-        .context("failed to write the extension's file")?;
+        .context("failed to write the extension's file")
+}
+
+/// Copies a library into the project. Its name there.
+fn add_library(library: &Path, project: &Path) -> Result<String> {
+    let file = library.file_name().context("the library has no name")?.to_string_lossy();
+    fs::copy(library, project.join(&*file)).context("failed to copy a library")?;
+    Ok(file.into_owned())
+}
+
+/// The engine loads no extension that is not in its list.
+fn list_extensions(project: &Path) -> Result<()> {
     fs::create_dir_all(project.join(".godot")).context("failed to create the engine's folder")?;
-    fs::write(project.join(".godot/extension_list.cfg"), format!("res://{EXTENSION}\n"))
+    let list = format!("res://{EXTENSION}\nres://{NULL_EXTENSION}\n");
+    fs::write(project.join(".godot/extension_list.cfg"), list)
         .context("failed to write the engine's list of extensions")
 }
 

@@ -1,23 +1,11 @@
 //! Medians and ratios.
 
-use std::collections::BTreeMap;
-
 use super::Measured;
-use super::trial::Found;
 use crate::report::{GREEN, paint};
-
-/// All values of a class in a case, by the name of what was measured.
-pub(crate) type Samples = BTreeMap<String, Vec<f64>>;
 
 /// Widths of columns.
 const NAME: usize = 40;
-const COLUMN: usize = 32;
-
-pub(crate) fn add(samples: &mut Samples, found: Found) {
-    for (name, value) in found {
-        samples.entry(name).or_default().push(value);
-    }
-}
+const COLUMN: usize = 34;
 
 /// What was found: for each subject the median, with the least and the most behind it, and how many
 /// times less than the first one's it is.
@@ -29,10 +17,10 @@ pub(crate) fn text(measured: &Measured) -> String {
     let gap = NAME.saturating_sub(name.chars().count());
     let mut text = paint(name, GREEN) + &" ".repeat(gap);
     measured.names.iter().for_each(|name| text += &format!("{name:<COLUMN$}"));
-    for (name, values) in first {
+    for (name, values) in &first.numbers {
         text += &format!("\n  {name:<width$}{:<COLUMN$}", cell(values), width = NAME - 2);
         for samples in others {
-            let column = samples.get(name).map_or_else(String::new, |other| {
+            let column = samples.numbers.get(name).map_or_else(String::new, |other| {
                 format!("{} {}", cell(other), ratio(values, other))
             });
             text += &format!("{column:<COLUMN$}");

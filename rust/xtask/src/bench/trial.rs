@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 
 use super::cases::Case;
+use super::samples::Found;
 use super::stage::Stage;
 use super::subject::Subject;
 use crate::process::{Process, Stderr};
@@ -16,9 +17,8 @@ use crate::scan;
 const LISTEN_LIMIT: Duration = Duration::from_secs(30);
 const RUN_LIMIT: Duration = Duration::from_secs(300);
 const TICK: Duration = Duration::from_millis(20);
-
-/// What a measurement found, by name.
-pub(crate) type Found = Vec<(String, f64)>;
+/// What is of interest where there is no network; the rest is about what comes from one.
+const COSTS: [&str; 3] = ["CPU us", "instructions", "MiB"];
 
 /// What is counted by a tool from outside, in a run of its own: other numbers suffer from it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,6 +55,12 @@ pub(crate) fn run(
         options.push(format!("count={}", count.word()));
         options.push(format!("sync={}", stage.project.join("counting").display()));
     }
+    if subject.is_null() {
+        options.push(format!("alone={}", stage.project.join("said").display()));
+    }
+    if !subject.gives_tickets() {
+        options.push("tickets=none".to_owned());
+    }
     let mut server =
         subject.command(stage, &options, port).and_then(Server::start).with_context(context)?;
 
@@ -67,11 +73,16 @@ pub(crate) fn run(
     let report = report(&clients);
     // Before the clients: it must not be busy with those that leave.
     let log = server.end();
-    let report = report.with_context(context)?;
     if let Some(problem) = scan::scan(&log).problems.first() {
+        // It says more than what the clients saw of it.
         bail!("{}: the server's log: {problem}", context());
     }
-    Ok(count.map_or_else(|| numbers(&report), |count| counted(&report, count)))
+    let report = report.with_context(context)?;
+    let mut found = count.map_or_else(|| numbers(&report), |count| counted(&report, count));
+    if subject.is_null() {
+        found.numbers.retain(|(name, _)| COSTS.iter().any(|cost| name.starts_with(cost)));
+    }
+    Ok(found)
 }
 
 /// What the clients print in the end.
@@ -93,24 +104,33 @@ fn report(clients: &Process) -> Result<Map<String, Value>> {
 
 /// The numbers of a report that are of interest by themselves.
 fn numbers(report: &Map<String, Value>) -> Found {
-    report
+    let numbers = report
         .iter()
         .filter(|(name, _)| *name != "units")
         .filter_map(|(name, value)| Some((name.clone(), value.as_f64()?)))
-        .collect()
+        .collect();
+    Found { numbers, ..Found::default() }
 }
 
-/// What was counted, for each unit of work; system calls all together.
+/// What was counted, for each unit of work; system calls all together, and by name.
 fn counted(report: &Map<String, Value>, count: Count) -> Found {
     let unit = report.get("unit").and_then(Value::as_str).unwrap_or("unit");
     let units = report.get("units").and_then(Value::as_f64).unwrap_or(1.0);
-    let sum: Option<f64> = match report.get(count.word()) {
-        Some(Value::Object(by_name)) => by_name.values().map(Value::as_f64).sum(),
-        Some(number) => number.as_f64(),
-        None => None,
-    };
     let name = format!("{} a {unit}", count.word());
-    sum.map(|sum| (name, sum / units)).into_iter().collect()
+    let mut found = Found::default();
+    match report.get(count.word()) {
+        Some(Value::Object(by_name)) => {
+            found.calls = by_name
+                .iter()
+                .filter_map(|(name, calls)| Some((name.clone(), calls.as_f64()? / units)))
+                .collect();
+            let sum = found.calls.iter().map(|(_, calls)| calls).sum();
+            found.numbers.push((name, sum));
+        }
+        Some(number) => found.numbers.extend(number.as_f64().map(|number| (name, number / units))),
+        None => (),
+    }
+    found
 }
 
 /// A server that listens. Dropping it ends it.
