@@ -27,7 +27,8 @@ pub(crate) fn write(folder: &Path, results: &[Measured]) -> Result<()> {
         `rust/xtask/src/bench`. CPU time is the server's, of all its threads; the median of the \
         rounds, with the least and the most in brackets, and how many times less than the first \
         column it is. Calls are those about sockets. Time by the clock says more about the machine \
-        than about the server. `NullMultiplayerPeer` has no network: what it costs is what the \
+        than about the server. [Where the time goes](profiles.md) says what is left. \
+        `NullMultiplayerPeer` has no network: what it costs is what the \
         engine and the script cost, whichever class they use.\n\n"
         .to_owned();
     // Writing to a string cannot fail.

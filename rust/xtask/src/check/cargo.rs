@@ -51,7 +51,10 @@ pub(super) fn core(workspace: &Workspace) -> Result<Verdict> {
     let mut command = workspace.cargo();
     // All of them, even after one crate's have failed.
     command.args(["test", "--locked", "--no-fail-fast"]);
-    command.args(["--package", "mio_websocket_core", "--package", "xtask"]);
+    for package in ["mio_websocket_core", "mio_websocket_bench", "mio_websocket_null_peer", "xtask"]
+    {
+        command.args(["--package", package]);
+    }
     let outcome = run("core", command, TEST_LIMIT)?;
     let mut tally = count(&outcome.lines);
     if let Some(problem) = outcome.end.problem()
