@@ -21,6 +21,9 @@ func _initialize() -> void:
 
 func _close_in_server_peer_connected(recreate: bool) -> void:
 	var server := t.new_server()
+	# All of them are to be accepted in one poll: those that are not get a reset.
+	server.poll_time_limit = 60.0
+	server.poll_handshake_time_limit = 60.0
 	var port := t.free_port()
 	var results := []
 	var once := func(_id: int) -> void:

@@ -26,6 +26,35 @@ pub struct ConnectionConfig {
     pub outbound_buffer_size: i32,
     /// Most messages not completely written to the socket. Default: 4096.
     pub max_queued_packets: i32,
+    /// Largest HTTP head of an upgrade request, in bytes; over it a server answers 431. Default:
+    /// [`MAX_HEAD_SIZE`].
+    pub max_request_size: usize,
+    /// Most frames that a message may come in, at least 1; beyond it the connection fails with
+    /// close code 1008. Default: 65536, the most that the Autobahn suite sends; a frame costs more
+    /// than its few bytes show.
+    pub max_fragments: u32,
+    /// Frames of any kind that the other side may send a second, two seconds' worth at once; 0 for
+    /// no limit. Beyond it the connection fails with close code 1008. Default: 0.
+    pub inbound_packets_per_second: u32,
+    /// As `inbound_packets_per_second`, for bytes of payload. Default: 0.
+    pub inbound_bytes_per_second: u64,
+    /// What becomes of a peer whose queue has no room for a packet. Default: the packet is refused.
+    pub overflow_policy: OverflowPolicy,
+    /// Whether packets sent in an unreliable mode are dropped, or replaced by newer ones, while the
+    /// kernel takes nothing. Default: false, they wait as reliable ones do.
+    pub drop_stale_packets: bool,
+    /// Bytes waiting for the kernel from which on a connection writes at once and does not wait for
+    /// the end of the frame. Default: 65536, from where on a larger write saves next to nothing.
+    pub flush_threshold: usize,
+}
+
+/// What to do when a packet does not fit into the queue of a peer that reads too slowly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OverflowPolicy {
+    /// The packet is refused, and whoever sends it is told.
+    Refuse = 0,
+    /// The peer is disconnected with close code 1013.
+    Disconnect = 1,
 }
 
 impl Default for ConnectionConfig {
@@ -36,11 +65,62 @@ impl Default for ConnectionConfig {
             inbound_buffer_size: 65535,
             outbound_buffer_size: 65535,
             max_queued_packets: 4096,
+            max_request_size: MAX_HEAD_SIZE,
+            max_fragments: 1 << 16,
+            inbound_packets_per_second: 0,
+            inbound_bytes_per_second: 0,
+            overflow_policy: OverflowPolicy::Refuse,
+            drop_stale_packets: false,
+            flush_threshold: 64 * 1024,
         }
     }
 }
 
-/// Time from accept or dial until the peer is connected: TCP, upgrade and the id. Default: 3 s.
+/// Least value that [`ConnectionConfig::max_request_size`] may be set to, in bytes: the request of
+/// Godot's own client takes about 200.
+pub const MIN_REQUEST_SIZE: u32 = 256;
+
+/// Whom a server lets in, and how many of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdmissionConfig {
+    /// Most clients that are in at a time; 0 means no limit. A request over it is answered with
+    /// 503. Default: 0.
+    pub max_clients: u32,
+    /// Most connections that have been accepted and are not in, at least 1: they have sent nothing,
+    /// or not enough, or are being refused. One more, and the oldest is given up: who means well
+    /// is in after a round trip or two, so the oldest are those who say nothing. To keep others
+    /// out, somebody would have to open this many connections within a round trip, again and
+    /// again. Default: 1024, which is about 16 MiB of unfinished requests at most, and more than
+    /// come at once to any game.
+    pub max_pending_handshakes: u32,
+    /// Most connections that one IPv4 address, or one IPv6 network of 64 bits, may open in a
+    /// second, with a burst of four seconds' worth; 0 means no limit. One over it is answered with
+    /// 429, or dropped if TLS would come first. Default: 0, because all players behind one router,
+    /// mobile provider or proxy have one address; without a proxy, 5 is enough for a household or
+    /// a school class.
+    pub connections_per_second_per_address: u32,
+    /// Paths that may be asked for, compared as they are sent and without the query; none means
+    /// that all may. Others are answered with 404. Default: none.
+    pub allowed_paths: Vec<String>,
+    /// Origins of web pages that may connect, such as `https://example.com`; none means that all
+    /// may. Others are answered with 403. A request without an `Origin` header is not from a
+    /// browser and is let in. Default: none.
+    pub allowed_origins: Vec<String>,
+}
+
+impl Default for AdmissionConfig {
+    fn default() -> Self {
+        Self {
+            max_clients: 0,
+            max_pending_handshakes: 1024,
+            connections_per_second_per_address: 0,
+            allowed_paths: Vec::new(),
+            allowed_origins: Vec::new(),
+        }
+    }
+}
+
+/// Time from accept or dial until the peer is connected: TCP, TLS, upgrade and the id. Default: 3 s.
 pub const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Time that the other side has to answer a close frame, and to end the TCP connection after the
@@ -50,10 +130,6 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Bytes that one socket read takes at most. All connections share one buffer of this size.
 pub const READ_SIZE: usize = 64 * 1024;
-
-/// Bytes waiting for the kernel from which on a connection writes at once and does not wait for
-/// the end of the frame.
-pub const FLUSH_THRESHOLD: usize = 64 * 1024;
 
 /// Work that one poll does at most; what is left over is done in the next one, where everybody who
 /// has had no turn comes first.
@@ -121,10 +197,24 @@ impl PollBudget {
     }
 }
 
-/// Packets received and not taken by the game, over all peers, from which on nothing more is read
-/// from the sockets. A game that stops polling, or polls without taking packets, finds them when it
-/// comes back; the senders wait.
-pub const MAX_WAITING_PACKETS: usize = 1 << 18;
+/// How much may have been received, over all peers, and not been taken by the game. From there on
+/// nothing more is read from the sockets: a game that stops polling, or polls without taking
+/// packets, finds them when it comes back; the senders wait.
+#[derive(Clone, Copy, Debug)]
+pub struct WaitingLimits {
+    /// Packets, at least 1. Default: 262144, ten seconds of a thousand peers that send
+    /// 26 a second.
+    pub packets: usize,
+    /// Bytes of their payload, at least 1; one read of a socket may exceed it. Default: 256 MiB.
+    pub bytes: usize,
+}
 
-/// Payload bytes received and not taken by the game from which on nothing more is read.
-pub const MAX_WAITING_BYTES: usize = 256 << 20;
+impl Default for WaitingLimits {
+    fn default() -> Self {
+        Self { packets: 1 << 18, bytes: 256 << 20 }
+    }
+}
+
+/// Bytes that all queues of the process may hold together: 1 GiB. Eight thousand peers with both
+/// queues full reach it; a small server with 2 GiB survives it.
+pub const DEFAULT_MEMORY_LIMIT: usize = 1 << 30;

@@ -10,6 +10,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use crate::error::Failure;
+use crate::transport::{ByteStream, Transport};
 
 /// Head start of each address over the next one: RFC 8305, section 5.
 const STAGGER: Duration = Duration::from_millis(250);
@@ -57,14 +58,16 @@ impl Resolve for ThreadResolver {
 pub(crate) enum Progress {
     /// It goes on.
     Pending,
-    /// This socket is connected.
-    Connected(TcpStream),
+    /// This stream is connected.
+    Connected(Transport),
     /// No address is left.
     Failed(Failure),
 }
 
 /// Connection attempts to the addresses of one name.
 pub(crate) struct Dial {
+    /// A stream that somebody else has connected.
+    connected: Option<Box<dyn ByteStream>>,
     resolver: Option<Box<dyn Resolve>>,
     port: u16,
     waiting: VecDeque<SocketAddr>,
@@ -81,9 +84,15 @@ impl Dial {
         dial
     }
 
+    /// Nothing is left to dial: `stream` is connected to `port`.
+    pub(crate) fn stream(stream: Box<dyn ByteStream>, port: u16) -> Self {
+        Self { connected: Some(stream), ..Self::name(None, port) }
+    }
+
     /// Dials `port` at the addresses that `resolver` finds.
     pub(crate) fn name(resolver: impl Into<Option<Box<dyn Resolve>>>, port: u16) -> Self {
         Self {
+            connected: None,
             resolver: resolver.into(),
             port,
             waiting: VecDeque::new(),
@@ -104,13 +113,22 @@ impl Dial {
         self.next_start
     }
 
-    /// Whether the name is not resolved yet: nothing tells when it is, so each poll asks.
+    /// Whether the name is not resolved yet.
     pub(crate) fn is_resolving(&self) -> bool {
         self.resolver.is_some()
     }
 
+    /// Whether nothing tells when there is something to do, so that each poll has to look: for the
+    /// addresses of a name, or at somebody else's stream.
+    pub(crate) fn needs_polling(&self) -> bool {
+        self.is_resolving() || self.connected.is_some()
+    }
+
     /// Takes the next step; to be called when a socket is ready or the deadline has come.
     pub(crate) fn advance(&mut self, now: Instant, registry: &Registry, token: Token) -> Progress {
+        if let Some(stream) = self.connected.take() {
+            return Progress::Connected(Transport::foreign(stream));
+        }
         if let Some(resolver) = &mut self.resolver {
             match resolver.poll() {
                 None => return Progress::Pending,
@@ -127,7 +145,10 @@ impl Dial {
         let mut index = 0;
         while index < self.attempts.len() {
             match is_connected(&self.attempts[index].1) {
-                Ok(true) => return Progress::Connected(self.attempts.swap_remove(index).1),
+                Ok(true) => {
+                    let (_, stream) = self.attempts.swap_remove(index);
+                    return Progress::Connected(Transport::tcp(stream));
+                }
                 Ok(false) => index += 1,
                 Err(error) => {
                     self.note_error(&error);

@@ -5,7 +5,7 @@ use std::io;
 use crate::tls::{TlsError, TlsFailure};
 use crate::upgrade::{AnswerError, HeaderError, Refusal};
 use crate::url::UrlError;
-use crate::websocket::Violation;
+use crate::websocket::{Violation, close};
 
 /// Why a call was refused. Nothing has changed when a call returns one of these.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,7 +16,7 @@ pub enum Error {
     /// The URL cannot be used.
     #[error("cannot use the url: {0}")]
     Url(#[from] UrlError),
-    /// An entry of `handshake_headers` or `supported_protocols` cannot be sent.
+    /// An entry of a list of strings can be no part of a request or answer.
     #[error(transparent)]
     Header(#[from] HeaderError),
     /// The bind address is no IP address and not `*`.
@@ -61,6 +61,29 @@ pub enum Error {
         size: usize,
         /// Whose queue is full.
         peers: String,
+    },
+    /// The memory limit of the process leaves no room for the message.
+    #[error(
+        "a message of {size} bytes does not fit: the memory limit is {limit} bytes for all queues, \
+             which hold {used}"
+    )]
+    MemoryLimit {
+        /// Its size in bytes.
+        size: usize,
+        /// What all queues of the process hold, in bytes.
+        used: usize,
+        /// The limit for it in bytes.
+        limit: usize,
+    },
+    /// A number that a setting cannot have.
+    #[error("{value} is not in the range {min} to {max}")]
+    OutOfRange {
+        /// The number.
+        value: i64,
+        /// The smallest.
+        min: i64,
+        /// The largest.
+        max: i64,
     },
     /// The connection is not open, or is being closed.
     #[error("the connection is not open")]
@@ -119,6 +142,9 @@ pub enum Failure {
     /// TLS failed.
     #[error("{0}")]
     Tls(String),
+    /// We, the server, gave up an unfinished handshake for newer ones.
+    #[error("given up for newer connections in {0}")]
+    Displaced(Phase),
     /// We, the server, refused the request.
     #[error("upgrade refused with {}: {}", .0.status, .0.reason)]
     Refused(Refusal),
@@ -128,9 +154,18 @@ pub enum Failure {
     /// The first message from the server is not an id.
     #[error("the server's first message is not a valid id")]
     InvalidId,
-    /// The other side broke the protocol.
-    #[error("protocol violation: {0}")]
+    /// The other side broke the protocol or a limit.
+    #[error("{0}")]
     Violation(Violation),
+    /// The other side reads too slowly, and the policy is to disconnect such peers.
+    #[error("it reads too slowly (close code {})", close::TRY_AGAIN_LATER)]
+    Overflow,
+    /// It held the most of an incomplete message when the memory limit was reached.
+    #[error(
+        "it held an incomplete message at the memory limit (close code {})",
+        close::TRY_AGAIN_LATER
+    )]
+    Memory,
     /// The other side ended the TCP connection without a close frame.
     #[error("the connection was ended without a close frame in {0}")]
     Ended(Phase),

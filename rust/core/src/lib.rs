@@ -4,9 +4,10 @@
 //! thread for I/O. The caller polls and says what time it is; the clock is only looked at to end a
 //! poll that takes long.
 //!
-//! From the ground up: [`config`], [`url`], [`outbox`], a sans-IO [`websocket`], the HTTP
-//! [`upgrade`], [`transport`] and [`dial`], one [`connection`], the [`reactor`] that drives many,
-//! and on top of it [`peer`] (one WebSocket by itself) and [`multiplayer`].
+//! From the ground up: [`config`], [`stats`], [`url`], [`memory`], [`outbox`], [`rate`], a sans-IO
+//! [`websocket`], the HTTP [`upgrade`], [`transport`] and [`dial`], [`admission`], one
+//! [`connection`], the [`reactor`] that drives many, and on top of it [`peer`] (one WebSocket by
+//! itself) and [`multiplayer`].
 //!
 //! ```
 //! use std::time::Instant;
@@ -35,17 +36,21 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod admission;
 pub mod config;
 pub mod connection;
 pub mod dial;
 pub mod error;
 mod listen;
+pub mod memory;
 pub mod multiplayer;
 pub mod notice;
 pub mod outbox;
 pub mod peer;
+pub mod rate;
 pub mod reactor;
 pub mod server;
+pub mod stats;
 pub mod tls;
 pub mod transport;
 pub mod upgrade;

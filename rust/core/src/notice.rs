@@ -5,6 +5,7 @@
 //! their number per second is bounded.
 
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 /// How loud a line is.
@@ -26,43 +27,41 @@ pub struct Notice {
 }
 
 /// Most error lines in one [`WINDOW`]. A person reads no more, and a log on disk stays small.
-const LIMIT: u32 = 10;
-/// The time over which error lines are counted.
+const ERRORS: u32 = 10;
+/// Most verbose lines in one [`WINDOW`]: who looks for a fault wants more of them.
+const VERBOSE: u32 = 100;
+/// The time over which lines are counted.
 const WINDOW: Duration = Duration::from_secs(1);
 
 /// The lines that wait to be printed.
 #[derive(Debug, Default)]
 pub struct Notices {
     lines: VecDeque<Notice>,
-    window: Option<Instant>,
-    in_window: u32,
+    errors: Window,
+    verbose: Window,
+}
+
+/// The lines of one severity in the present second.
+#[derive(Debug, Default)]
+struct Window {
+    start: Option<Instant>,
+    count: u32,
     dropped: u32,
 }
 
 impl Notices {
     /// Adds an error line, or counts it when too many have been added within a second.
-    pub fn error(&mut self, now: Instant, text: impl Into<String>) {
-        if self.window.is_none_or(|start| now.duration_since(start) >= WINDOW) {
-            if self.dropped > 0 {
-                let dropped = std::mem::take(&mut self.dropped);
-                self.push(Severity::Error, format!("{dropped} more errors were not shown"));
-            }
-            self.window = Some(now);
-            self.in_window = 0;
-        }
-        if self.in_window == LIMIT {
-            self.dropped += 1;
-            return;
-        }
-        self.in_window += 1;
-        self.push(Severity::Error, text.into());
+    pub fn error(&mut self, now: Instant, text: impl Display) {
+        let left_out = |count| format!("{count} more errors were not shown");
+        let (dropped, fits) = self.errors.count(now, ERRORS);
+        self.lines.extend(dropped.map(|count| Notice::new(Severity::Error, left_out(count))));
+        self.lines.extend(fits.then(|| Notice::new(Severity::Error, text)));
     }
 
-    /// Adds a line for verbose logs.
-    pub fn verbose(&mut self, text: impl Into<String>) {
-        if self.lines.len() < 100 {
-            self.push(Severity::Verbose, text.into());
-        }
+    /// Adds a line for verbose logs, unless too many have been added within a second.
+    pub fn verbose(&mut self, now: Instant, text: impl Display) {
+        let (_, fits) = self.verbose.count(now, VERBOSE);
+        self.lines.extend(fits.then(|| Notice::new(Severity::Verbose, text)));
     }
 
     /// Whether all lines have been printed.
@@ -75,9 +74,30 @@ impl Notices {
     pub fn pop(&mut self) -> Option<Notice> {
         self.lines.pop_front()
     }
+}
 
-    fn push(&mut self, severity: Severity, text: String) {
-        self.lines.push_back(Notice { severity, text });
+impl Notice {
+    fn new(severity: Severity, text: impl Display) -> Self {
+        Self { severity, text: text.to_string() }
+    }
+}
+
+impl Window {
+    /// Counts a line: how many were left out in a second that is over, and whether this one may be
+    /// shown.
+    fn count(&mut self, now: Instant, limit: u32) -> (Option<u32>, bool) {
+        let mut dropped = 0;
+        if self.start.is_none_or(|start| now.duration_since(start) >= WINDOW) {
+            dropped = self.dropped;
+            *self = Self { start: Some(now), ..Self::default() };
+        }
+        let fits = self.count < limit;
+        if fits {
+            self.count += 1;
+        } else {
+            self.dropped += 1;
+        }
+        ((dropped > 0).then_some(dropped), fits)
     }
 }
 
@@ -97,5 +117,18 @@ mod tests {
         let texts: Vec<String> =
             std::iter::from_fn(|| notices.pop()).map(|notice| notice.text).collect();
         assert_eq!(texts, ["490 more errors were not shown", "y"]);
+    }
+
+    #[test]
+    fn verbose_lines_have_a_bound_of_their_own() {
+        let mut notices = Notices::default();
+        let start = Instant::now();
+        for _ in 0..500 {
+            notices.verbose(start, "x");
+        }
+        notices.error(start, "y");
+        assert_eq!(std::iter::from_fn(|| notices.pop()).count(), 101);
+        notices.verbose(start + WINDOW, "z");
+        assert_eq!(notices.pop().map(|notice| notice.text).as_deref(), Some("z"));
     }
 }

@@ -10,6 +10,7 @@ use crate::connection::{DialLimit, SharedConnection, State, Target, limit_after}
 use crate::error::Error;
 use crate::notice::{Notice, Notices};
 use crate::reactor::{Reactor, SharedReactor};
+use crate::stats::Stats;
 use crate::transport::{ByteStream, Transport};
 use crate::upgrade::check_config;
 use crate::websocket::{Kind, Message};
@@ -110,7 +111,8 @@ impl Peer {
             // Its owner reports how it ended.
             Driver::Owner(reactor) => return reactor.borrow_mut().poll_one(connection, now),
         }
-        connection.borrow_mut().report(now, &mut self.notices);
+        // There is nobody whose counts these would be.
+        connection.borrow_mut().report(now, &mut self.notices, &mut Stats::default());
     }
 
     /// The next line for the log.
@@ -219,8 +221,7 @@ impl Peer {
 
 fn poll(reactor: &SharedReactor, now: Instant) {
     let mut reactor = reactor.borrow_mut();
-    // Without an admission nothing can fail to be accepted.
-    let _ = reactor.poll(now, None, &mut PollBudget::default());
+    reactor.poll(now, None, &mut PollBudget::default());
     reactor.flush(now);
 }
 

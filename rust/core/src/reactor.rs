@@ -15,12 +15,14 @@ use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
-use crate::config::{ConnectionConfig, PollBudget, READ_SIZE};
+use crate::admission::{Admission, Entrance};
+use crate::config::{AdmissionConfig, ConnectionConfig, PollBudget, READ_SIZE};
 use crate::connection::{
     Attention, Connection, Context, DialLimit, Driven, SharedConnection, State, Target, limit_after,
 };
 use crate::error::Error;
 use crate::listen;
+use crate::memory;
 use crate::tls::ServerTls;
 use crate::transport::{Scratch, Transport};
 
@@ -29,24 +31,11 @@ const LISTENER: Token = Token(usize::MAX);
 const EVENTS: usize = 1024;
 /// Connections accepted before those that are ready get their turn.
 const ACCEPTS_IN_A_ROW: usize = 16;
-/// Pause after an accept that failed for want of descriptors or memory.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Bits of a token that hold the slot; the rest tell apart the connections that had the slot.
 const SLOT_BITS: u32 = usize::BITS / 2;
 /// Keeps the generation below the bits that would make a token equal to [`LISTENER`].
 const GENERATIONS: usize = (1 << (usize::BITS - SLOT_BITS - 1)) - 1;
-
-/// How new connections are taken in.
-#[derive(Clone, Debug)]
-pub struct Admission {
-    /// Their settings.
-    pub config: Rc<ConnectionConfig>,
-    /// Time for their upgrade, TLS included.
-    pub handshake_timeout: Duration,
-    /// The server's identity, if it speaks TLS.
-    pub tls: Option<ServerTls>,
-}
 
 /// A reactor and those that poll it.
 pub type SharedReactor = Rc<RefCell<Reactor>>;
@@ -58,11 +47,15 @@ pub struct Reactor {
     listener: Option<TcpListener>,
     /// Connections may wait in the listener's backlog.
     accept_ready: bool,
-    accept_pause: Option<Instant>,
+    entrance: Entrance,
     slots: Slab<Slot>,
     generation: usize,
     serial: u64,
     ready: VecDeque<Token>,
+    /// Ready ones whose turn is in the next poll.
+    postponed: Vec<Token>,
+    /// When nobody was ready any more at the end of a poll.
+    caught_up: Option<Instant>,
     /// Connections that have to be looked at in each poll.
     polled: Vec<Token>,
     attention: Attention,
@@ -80,6 +73,8 @@ struct Slot {
     connection: SharedConnection,
     is_ready: bool,
     is_touched: bool,
+    /// It stands among the newcomers.
+    is_newcomer: bool,
     /// The deadline that stands in the heap.
     deadline: Option<Instant>,
 }
@@ -95,11 +90,13 @@ impl Reactor {
             events: Events::with_capacity(EVENTS),
             listener: None,
             accept_ready: false,
-            accept_pause: None,
+            entrance: Entrance::default(),
             slots: Slab::new(),
             generation: 0,
             serial: 0,
             ready: VecDeque::new(),
+            postponed: Vec::new(),
+            caught_up: None,
             polled: Vec::new(),
             attention: Attention::default(),
             attended: Vec::new(),
@@ -112,11 +109,16 @@ impl Reactor {
     }
 
     /// Listens on `port` (0: chosen by the system) of `bind_address`: an IP address, or `*` for
-    /// both families.
+    /// both families. With `tls` all connections speak TLS.
     ///
     /// # Errors
     /// When an argument cannot be used, or when the address is taken or not of this machine.
-    pub fn listen(&mut self, port: i64, bind_address: &str) -> Result<(), Error> {
+    pub fn listen(
+        &mut self,
+        port: i64,
+        bind_address: &str,
+        tls: Option<ServerTls>,
+    ) -> Result<(), Error> {
         let port = u16::try_from(port).map_err(|_| Error::Port(port))?;
         let mut listener = listen::listen(listen::bind_address(bind_address)?, port)?;
         self.poll
@@ -124,6 +126,7 @@ impl Reactor {
             .register(&mut listener, LISTENER, Interest::READABLE)
             .map_err(|error| Error::system(&error))?;
         self.listener = Some(listener);
+        self.entrance = Entrance::new(tls);
         Ok(())
     }
 
@@ -168,30 +171,59 @@ impl Reactor {
         self.insert(Connection::accepted(transport, config, limit, attention))
     }
 
+    /// Takes in a stream on the terms of the listener.
+    pub(crate) fn admit(
+        &mut self,
+        transport: Transport,
+        now: Instant,
+        admission: &mut Admission<'_>,
+    ) {
+        admission.stats.accepted += 1;
+        if let Some(transport) = self.entrance.secure(transport, now, admission) {
+            self.welcome(transport, now, admission);
+        }
+    }
+
+    /// Starts the handshake of a newcomer.
+    fn welcome(&mut self, transport: Transport, now: Instant, admission: &Admission<'_>) {
+        let config = self.entrance.share(admission.connections);
+        let limit = limit_after(now, admission.handshake_timeout);
+        let newcomer = self.adopt(transport, config, limit);
+        let token = newcomer.borrow().token();
+        if let Some(slot) = self.slot(token) {
+            slot.is_newcomer = true;
+            self.entrance.newcomers.add(newcomer.borrow().serial(), token);
+        }
+        self.give_up_beyond(admission.config.max_pending_handshakes as usize);
+    }
+
     /// Does what can be done now within `budget`, without waiting: flushes, accepts (with an
     /// `admission`), reads and decodes. [`Reactor::next_touched`] tells which connections to look
     /// at. What there is to write in answer waits for [`Reactor::flush`], so that the owner can add
     /// to it.
-    ///
-    /// # Errors
-    /// What the system said when connections could not be accepted; the rest has been done.
     pub fn poll(
         &mut self,
         now: Instant,
-        admission: Option<&Admission>,
+        admission: Option<&mut Admission<'_>>,
         budget: &mut PollBudget,
-    ) -> io::Result<()> {
+    ) {
         self.round += 1;
         self.flush(now);
         self.expire(now);
+        self.shed();
         self.wait();
         for index in 0..self.polled.len() {
             self.make_ready(self.polled[index]);
         }
-        self.drive_ready(now, budget);
+        self.drive_ready(now, admission.as_deref().map(|admission| admission.config), budget);
         match admission {
-            Some(admission) if self.accept_ready => self.take_in(now, admission, budget),
-            _ => Ok(()),
+            Some(admission) if self.accept_ready && !admission.is_refusing => {
+                self.take_in(now, admission, budget);
+            }
+            _ => {}
+        }
+        if self.ready.is_empty() {
+            self.caught_up = Some(now);
         }
     }
 
@@ -200,7 +232,9 @@ impl Reactor {
         let token = connection.borrow().token();
         self.wait();
         if self.polled.contains(&token) || self.slot(token).is_some_and(|slot| slot.is_ready) {
-            self.drive(token, now, &mut PollBudget::default());
+            // It is open already, so nobody has to judge its request.
+            self.drive(token, now, None, &mut PollBudget::default());
+            self.ready.extend(self.postponed.drain(..));
         }
         self.flush(now);
     }
@@ -272,6 +306,33 @@ impl Reactor {
         }
     }
 
+    /// At the memory limit, if messages that are not complete take half of it, ends the connections
+    /// that hold most of them: nobody can do anything with those, and all others would have to wait.
+    fn shed(&mut self) {
+        let limit = memory::limit();
+        if memory::used() < limit {
+            return;
+        }
+        let mut hoards: Vec<_> = self
+            .slots
+            .iter()
+            .map(|(_, slot)| (slot.connection.borrow().incomplete(), slot.token))
+            .collect();
+        let mut hoarded: usize = hoards.iter().map(|(bytes, _)| bytes).sum();
+        if hoarded < limit / 2 {
+            return;
+        }
+        hoards.sort_unstable();
+        while let Some((bytes, token)) = hoards.pop().filter(|_| hoarded >= limit / 4) {
+            hoarded -= bytes;
+            if let Some(connection) = self.connection(token) {
+                connection.borrow_mut().shed();
+            }
+            self.touch(token);
+            self.settle(token);
+        }
+    }
+
     /// Asks the system which sockets are ready.
     fn wait(&mut self) {
         loop {
@@ -303,47 +364,38 @@ impl Reactor {
     }
 
     /// Accepts and drives those that come with their request, in the time that newcomers have.
-    fn take_in(
-        &mut self,
-        now: Instant,
-        admission: &Admission,
-        budget: &mut PollBudget,
-    ) -> io::Result<()> {
-        if self.accept_pause.is_some_and(|until| now < until) {
-            return Ok(());
-        }
-        self.accept_pause = None;
+    fn take_in(&mut self, now: Instant, admission: &mut Admission<'_>, budget: &mut PollBudget) {
         budget.begin();
-        loop {
-            if self.accept(now, admission)? == 0 {
-                return Ok(());
+        // Who cannot be served yet waits in the kernel, where nobody is given up for others.
+        while self.entrance.is_open(now)
+            && budget.has_handshake_time()
+            && !budget.is_used_up()
+            && !budget.is_late()
+        {
+            if self.accept(now, admission) == 0 {
+                return;
             }
             // Most requests are here already.
             self.wait();
-            self.drive_ready(now, budget);
-            if !budget.has_handshake_time() || budget.is_used_up() || budget.is_late() {
-                return Ok(());
-            }
+            self.drive_ready(now, Some(admission.config), budget);
         }
     }
 
     /// Accepts a few; how many there were.
-    fn accept(&mut self, now: Instant, admission: &Admission) -> io::Result<usize> {
+    fn accept(&mut self, now: Instant, admission: &mut Admission<'_>) -> usize {
+        // Not more than may be unfinished, so that each gets a turn before it is given up.
+        let most = ACCEPTS_IN_A_ROW.min(admission.config.max_pending_handshakes as usize);
         let mut count = 0;
-        while count < ACCEPTS_IN_A_ROW && self.accept_ready {
+        while count < most && self.accept_ready {
             let Some(listener) = &self.listener else {
                 break;
             };
             match listener.accept() {
-                Ok((stream, _)) => {
+                Ok((stream, address)) => {
                     count += 1;
-                    let limit = limit_after(now, admission.handshake_timeout);
-                    let transport = Transport::tcp(stream);
-                    let transport = match &admission.tls {
-                        Some(tls) => transport.secure_server(tls).map_err(io::Error::other)?,
-                        None => transport,
-                    };
-                    self.adopt(transport, admission.config.clone(), limit);
+                    if let Some(transport) = self.entrance.admit(stream, address, now, admission) {
+                        self.welcome(transport, now, admission);
+                    }
                 }
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => self.accept_ready = false,
@@ -352,22 +404,41 @@ impl Reactor {
                     | io::ErrorKind::ConnectionAborted
                     | io::ErrorKind::ConnectionReset => {}
                     _ => {
-                        self.accept_pause = limit_after(now, ACCEPT_PAUSE);
-                        return Err(error);
+                        self.entrance.failed(&error, now, admission);
+                        // Silent ones must not keep others out until the time limit of their
+                        // handshakes. Those of this call have had no turn yet.
+                        if count == 0 {
+                            self.give_up_beyond(self.entrance.newcomers.len().div_ceil(2));
+                        }
+                        break;
                     }
                 },
             }
         }
-        Ok(count)
+        count
+    }
+
+    /// Gives up the oldest newcomers until there are no more than `most`.
+    fn give_up_beyond(&mut self, most: usize) {
+        while let Some(token) = self.entrance.newcomers.pop_beyond(most) {
+            if let Some(connection) = self.connection(token) {
+                connection.borrow_mut().displace();
+                self.settle(token);
+            }
+        }
     }
 
     /// Gives every ready connection its turns until all are idle or the budget is used up.
-    fn drive_ready(&mut self, now: Instant, budget: &mut PollBudget) {
+    fn drive_ready(
+        &mut self,
+        now: Instant,
+        admission: Option<&AdmissionConfig>,
+        budget: &mut PollBudget,
+    ) {
         if self.ready.is_empty() {
             return;
         }
         budget.begin();
-        let mut postponed = Vec::new();
         while !budget.is_used_up() {
             let Some(token) = self.ready.pop_front() else {
                 break;
@@ -375,14 +446,16 @@ impl Reactor {
             let Some(slot) = self.slot(token).filter(|slot| slot.is_ready) else {
                 continue;
             };
+            let is_newcomer = slot.is_newcomer;
             let is_handshaking = slot.connection.borrow().is_handshaking();
             if !is_handshaking {
-                self.drive(token, now, budget);
-            } else if !budget.has_handshake_time() {
-                postponed.push(token);
+                self.drive(token, now, admission, budget);
+            } else if !budget.has_handshake_time() || is_newcomer && admission.is_none() {
+                // The latter waits for a poll by the server, which knows who may come in.
+                self.postponed.push(token);
             } else {
                 let started = Instant::now();
-                self.drive(token, now, budget);
+                self.drive(token, now, admission, budget);
                 budget.count_handshake(started);
             }
             // After a turn, so that there is one in each poll.
@@ -390,11 +463,17 @@ impl Reactor {
                 break;
             }
         }
-        self.ready.extend(postponed);
+        self.ready.extend(self.postponed.drain(..));
     }
 
     /// Gives a connection its turn.
-    fn drive(&mut self, token: Token, now: Instant, budget: &mut PollBudget) {
+    fn drive(
+        &mut self,
+        token: Token,
+        now: Instant,
+        admission: Option<&AdmissionConfig>,
+        budget: &mut PollBudget,
+    ) {
         let Some(slot) = find(&mut self.slots, token) else {
             return;
         };
@@ -402,15 +481,22 @@ impl Reactor {
         let connection = slot.connection.clone();
         let mut cx = Context {
             now,
+            caught_up: self.caught_up,
             registry: self.poll.registry(),
             scratch: &mut self.scratch,
             arena: &mut self.arena,
             budget,
+            door: admission.map(|config| self.entrance.door(config)),
         };
         let driven = connection.borrow_mut().drive(&mut cx);
         connection.borrow_mut().flush_later();
-        if driven == Driven::More {
-            self.make_ready(token);
+        match driven {
+            Driven::Idle => {}
+            Driven::More => self.make_ready(token),
+            Driven::Later => {
+                slot.is_ready = true;
+                self.postponed.push(token);
+            }
         }
         self.touch(token);
         self.settle(token);
@@ -423,7 +509,12 @@ impl Reactor {
         };
         let (deadline, is_finished, needs_polling) = {
             let connection = slot.connection.borrow();
-            (connection.deadline(), connection.is_finished(), connection.needs_polling())
+            let is_finished = connection.is_finished();
+            if slot.is_newcomer && (is_finished || connection.is_upgraded()) {
+                slot.is_newcomer = false;
+                self.entrance.newcomers.remove(connection.serial());
+            }
+            (connection.deadline(), is_finished, connection.needs_polling())
         };
         if is_finished {
             self.touch(token);
@@ -450,6 +541,7 @@ impl Reactor {
             connection: connection.clone(),
             is_ready: false,
             is_touched: false,
+            is_newcomer: false,
             deadline: None,
         });
         self.serial += 1;

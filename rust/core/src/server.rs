@@ -5,12 +5,14 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::config::{ConnectionConfig, DEFAULT_HANDSHAKE_TIMEOUT, PollBudget};
+use crate::admission::Admission;
+use crate::config::{AdmissionConfig, ConnectionConfig, DEFAULT_HANDSHAKE_TIMEOUT, PollBudget};
 use crate::connection::{SharedConnection, State};
 use crate::error::Error;
 use crate::notice::Notices;
 use crate::peer::Peer;
-use crate::reactor::{Admission, Reactor, SharedReactor};
+use crate::reactor::{Reactor, SharedReactor};
+use crate::stats::Stats;
 use crate::tls::ServerTls;
 use crate::upgrade::check_config;
 
@@ -19,6 +21,10 @@ use crate::upgrade::check_config;
 pub struct Server {
     /// Settings for connections accepted from now on.
     pub config: ConnectionConfig,
+    /// Who is let in.
+    pub admission: AdmissionConfig,
+    /// What has happened so far.
+    pub stats: Stats,
     /// Time from accept until a connection is open. Default: 3 s.
     pub handshake_timeout: Duration,
     listening: Option<Listening>,
@@ -28,7 +34,6 @@ pub struct Server {
 
 struct Listening {
     reactor: SharedReactor,
-    tls: Option<ServerTls>,
     /// Open connections that nobody has taken.
     waiting: VecDeque<SharedConnection>,
     /// One has been taken since the last poll.
@@ -36,15 +41,13 @@ struct Listening {
 }
 
 impl Listening {
-    fn poll(&mut self, now: Instant, admission: &Admission, notices: &mut Notices) {
+    fn poll(&mut self, now: Instant, admission: &mut Admission<'_>) {
         let mut reactor = self.reactor.borrow_mut();
-        if let Err(error) = reactor.poll(now, Some(admission), &mut PollBudget::default()) {
-            notices.error(now, format!("cannot accept connections: {error}"));
-        }
+        reactor.poll(now, Some(admission), &mut PollBudget::default());
         reactor.flush(now);
         while let Some(shared) = reactor.next_touched() {
             let mut connection = shared.borrow_mut();
-            connection.report(now, notices);
+            connection.report(now, admission.notices, admission.stats);
             if connection.claim() && connection.state() == State::Open {
                 // Nobody takes its messages yet.
                 let limit = usize::try_from(connection.config().max_queued_packets).unwrap_or(0);
@@ -60,6 +63,8 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             config: ConnectionConfig::default(),
+            admission: AdmissionConfig::default(),
+            stats: Stats::default(),
             handshake_timeout: DEFAULT_HANDSHAKE_TIMEOUT,
             listening: None,
             notices: Notices::default(),
@@ -85,10 +90,10 @@ impl Server {
         }
         check_config(&self.config)?;
         let mut reactor = Reactor::new()?;
-        reactor.listen(port, bind_address)?;
+        reactor.listen(port, bind_address, tls)?;
         let reactor = Rc::new(RefCell::new(reactor));
         let waiting = VecDeque::new();
-        self.listening = Some(Listening { reactor, tls, waiting, is_giving: false });
+        self.listening = Some(Listening { reactor, waiting, is_giving: false });
         Ok(())
     }
 
@@ -111,12 +116,15 @@ impl Server {
         };
         // What one poll has brought is given out before the next.
         if listening.waiting.is_empty() || !std::mem::take(&mut listening.is_giving) {
-            let admission = Admission {
-                config: Rc::new(self.config.clone()),
+            let mut admission = Admission {
+                config: &self.admission,
+                connections: &self.config,
                 handshake_timeout: self.handshake_timeout,
-                tls: listening.tls.clone(),
+                is_refusing: false,
+                stats: &mut self.stats,
+                notices: &mut self.notices,
             };
-            listening.poll(now, &admission, &mut self.notices);
+            listening.poll(now, &mut admission);
         }
         listening.waiting.retain(|connection| connection.borrow().state() == State::Open);
         !listening.waiting.is_empty()

@@ -49,7 +49,8 @@ pub(crate) struct Scratch {
 pub(crate) struct Received {
     /// Bytes in [`Scratch::plain`]; 0 at the end of the stream.
     pub(crate) count: usize,
-    /// The stream had no more.
+    /// The stream had no more. A stream of somebody else's may give less than it has, the engine's
+    /// gives one TLS record at a time.
     pub(crate) emptied: bool,
 }
 
@@ -98,11 +99,15 @@ impl Transport {
         self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
     }
 
-    /// Reads what is there, up to the size of the scratch buffers.
-    pub(crate) fn read(&mut self, scratch: &mut Scratch) -> io::Result<Received> {
+    /// Reads what is there, up to `most` bytes and the size of the scratch buffers. With TLS always
+    /// up to that size: less might be less than a record, and nothing would tell of the rest.
+    /// `Interrupted` means to try again.
+    pub(crate) fn read(&mut self, scratch: &mut Scratch, most: usize) -> io::Result<Received> {
         let Some(tls) = &mut self.tls else {
-            let count = self.stream.read(&mut scratch.plain)?;
-            return Ok(Received { count, emptied: count < scratch.plain.len() });
+            let most = most.min(scratch.plain.len());
+            let count = self.stream.read(&mut scratch.plain[..most])?;
+            let emptied = !self.is_foreign() && count < most;
+            return Ok(Received { count, emptied });
         };
         if let Some(end) = tls.end() {
             end?;
@@ -114,8 +119,16 @@ impl Transport {
         // not take them they wait; if it has failed the next read says so.
         let _ = tls.write_out(&mut self.stream);
         // The end may have come together with data, and nothing will tell of it again.
-        let emptied = wire < scratch.wire.len() && tls.end().is_none();
-        Ok(Received { count: read?, emptied })
+        let may_have_more = wire == scratch.wire.len() || tls.end().is_some();
+        let emptied = !self.is_foreign() && !may_have_more;
+        match read {
+            // What came made no plaintext. There may be more, or the end, and nothing will tell of
+            // it again.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && wire > 0 => {
+                Err(io::ErrorKind::Interrupted.into())
+            }
+            read => Ok(Received { count: read?, emptied }),
+        }
     }
 
     /// Writes as much of `bytes` as is taken now. With TLS a count means that the ciphertext has
@@ -213,10 +226,15 @@ impl Read for Stream {
 
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.write(bytes),
-            Self::Foreign(stream) => stream.write(bytes),
+        let written = match self {
+            Self::Tcp(stream) => stream.write(bytes)?,
+            Self::Foreign(stream) => stream.write(bytes)?,
+        };
+        // To try again what takes nothing would never end.
+        if written == 0 && !bytes.is_empty() {
+            return Err(io::ErrorKind::WriteZero.into());
         }
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {

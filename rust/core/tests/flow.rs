@@ -13,16 +13,9 @@ use mio_websocket_core::error::Error;
 use mio_websocket_core::peer::Peer;
 use mio_websocket_core::websocket::Kind;
 use support::{
-    Node, Raw, alone_and_raw, close_payload, eventually, frame, masked, raw_pair, reach, settle,
-    until,
+    Node, Raw, alone_and_raw, close_payload, eventually, frame, masked, numbered, raw_pair, reach,
+    settle, until,
 };
-
-/// A packet that shows its place in the order.
-fn numbered(number: u32, size: usize) -> Vec<u8> {
-    let mut packet = number.to_le_bytes().to_vec();
-    packet.resize(size, number as u8);
-    packet
-}
 
 /// Sends numbered packets until one is refused for want of room; how many were accepted.
 fn fill(server: &mut Node, target: i32, size: usize) -> u32 {
@@ -275,7 +268,7 @@ fn a_message_may_be_as_large_as_the_inbound_buffer_in_one_frame_or_in_many() {
 
 #[test]
 fn many_messages_of_one_peer_arrive_in_one_poll() {
-    let mut server = Node::server();
+    let mut server = Node::server_with(support::take_all_the_time);
     let (mut client, id) = server.join_raw();
     let bytes: Vec<u8> = (0..1000).flat_map(|n| masked(0x82, &numbered(n, 500))).collect();
     let script = std::thread::spawn(move || client.send(&bytes));

@@ -516,7 +516,7 @@ fn a_connection_whose_upgrade_ends_while_refusing_is_ended() {
 #[test]
 fn three_hundred_clients_at_once_are_all_served_in_a_few_polls() {
     const CLIENTS: usize = 300;
-    let mut server = Node::server();
+    let mut server = Node::server_with(support::take_all_the_time);
     let mut clients: Vec<Raw> = (0..CLIENTS)
         .map(|_| {
             let mut client = Raw::new(tcp(server.port()));

@@ -6,23 +6,30 @@
 mod tls_support;
 
 use std::io::{Read, Write};
-use std::rc::Rc;
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use mio_websocket_core::config::{ConnectionConfig, DEFAULT_HANDSHAKE_TIMEOUT, PollBudget};
+use mio_websocket_core::admission::Admission;
+use mio_websocket_core::config::{
+    AdmissionConfig, ConnectionConfig, DEFAULT_HANDSHAKE_TIMEOUT, PollBudget,
+};
 use mio_websocket_core::connection::State;
 use mio_websocket_core::error::{Error, Failure, Phase};
 use mio_websocket_core::multiplayer::{Event, MultiplayerPeer};
+use mio_websocket_core::notice::Notices;
 use mio_websocket_core::peer::Peer;
-use mio_websocket_core::reactor::{Admission, Reactor};
+use mio_websocket_core::reactor::Reactor;
+use mio_websocket_core::stats::Stats;
 use mio_websocket_core::tls::Trust;
 use mio_websocket_core::websocket::Kind;
-use rustls::ProtocolVersion;
+use rustls::{ProtocolVersion, StreamOwned};
+use socket2::SockRef;
 use tls_support::{
-    Identity, NAME, Numbers, OurServer, Stepped, VERSIONS, client, dial, dribble, echo, eventually,
-    failure_of, finish, foreign_client, foreign_server, foreign_stream, reach, receive, tcp, until,
+    Identity, NAME, Numbers, OurServer, Stepped, VERSIONS, bounded, client, dial, dribble, echo,
+    eventually, failure_of, finish, foreign_client, foreign_server, foreign_stream, reach, receive,
+    tcp, until,
 };
 use tungstenite::Message;
 
@@ -324,18 +331,22 @@ fn handshakes_are_spread_over_polls() {
     let identity = Identity::new();
     let config = Arc::new(identity.client_config(&VERSIONS));
     let mut reactor = Reactor::new().unwrap();
-    reactor.listen(0, "127.0.0.1").unwrap();
+    reactor.listen(0, "127.0.0.1", Some(identity.tls(true))).unwrap();
     let port = reactor.local_port();
-    let admission = Admission {
-        config: Rc::new(ConnectionConfig::default()),
-        handshake_timeout: DEFAULT_HANDSHAKE_TIMEOUT,
-        tls: Some(identity.tls(true)),
-    };
+    let (mut stats, mut notices) = (Stats::default(), Notices::default());
     let mut poll = |handshakes: Duration| {
         let mut budget = PollBudget::default();
         budget.handshakes = handshakes;
         budget.time = Duration::from_secs(3600);
-        reactor.poll(Instant::now(), Some(&admission), &mut budget).unwrap();
+        let mut admission = Admission {
+            config: &AdmissionConfig::default(),
+            connections: &ConnectionConfig::default(),
+            handshake_timeout: DEFAULT_HANDSHAKE_TIMEOUT,
+            is_refusing: false,
+            stats: &mut stats,
+            notices: &mut notices,
+        };
+        reactor.poll(Instant::now(), Some(&mut admission), &mut budget);
         reactor.flush(Instant::now());
         while let Some(connection) = reactor.next_touched() {
             let mut connection = connection.borrow_mut();
@@ -473,7 +484,7 @@ fn data_before_the_end_arrives_and_the_end_is_noticed() {
                 stream.conn.write_tls(&mut stream.sock).unwrap();
             }
             if ending != "close_notify" {
-                stream.sock.shutdown(std::net::Shutdown::Write).unwrap();
+                stream.sock.shutdown(Shutdown::Write).unwrap();
             }
             assert_eq!(receive(&mut peer).1, b"last", "{ending}");
             assert_eq!(receive(&mut peer).1, b"words", "{ending}");
@@ -609,6 +620,34 @@ fn what_is_not_written_counts_exactly() {
     assert_eq!(finish(script), (0..total).collect::<Vec<_>>());
 }
 
+/// What is left to be written to a client that has gone can never be written.
+#[test]
+fn a_reset_while_ciphertext_waits_does_not_hold_the_server_up() {
+    let script = std::thread::spawn(|| {
+        let identity = Identity::new();
+        let mut server = OurServer::new(identity.tls(true));
+        let (port, config) = (server.port(), Arc::new(identity.client_config(&VERSIONS)));
+        let client = std::thread::spawn(move || foreign_client(port, &config));
+        let mut peer = server.take();
+        let client = finish(client);
+        // It reads nothing; the kernel may be slow to fill its buffers.
+        for _ in 0..5 {
+            while peer.send(Kind::Binary, &[7; 60_000]).is_ok() {}
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        SockRef::from(&client.get_ref().sock).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(client);
+        // Found out by writing, before anything is read.
+        eventually(|| peer.send(Kind::Binary, &[7; 60_000]) == Err(Error::NotOpen));
+        eventually(|| {
+            peer.poll(Instant::now());
+            failure_of(&peer).is_some()
+        });
+    });
+    eventually(|| script.is_finished());
+    finish(script);
+}
+
 /// The same messages through a middleman that passes on a few bytes at a time.
 #[test]
 fn bytes_may_dribble() {
@@ -692,6 +731,95 @@ fn much_data_goes_both_ways() {
         }
         ends.iter().all(|(_, _, got)| *got == messages.len())
     });
+}
+
+/// A client that resets behind its first bytes: the answer cannot be written, and TLS goes on having
+/// it to write.
+#[test]
+fn a_reset_behind_the_hello_ends_that_connection_only() {
+    bounded(|| {
+        let identity = Identity::new();
+        let mut server = MultiplayerPeer::new(|| 0);
+        server.create_server(0, "127.0.0.1", Some(identity.tls(true)), Instant::now()).unwrap();
+        for version in VERSIONS {
+            let config = Arc::new(identity.client_config(&[version]));
+            for _ in 0..10 {
+                let stream = foreign_stream(server.local_port(), &config);
+                let StreamOwned { mut conn, mut sock } = stream;
+                conn.write_tls(&mut sock).unwrap();
+                SockRef::from(&sock).set_linger(Some(Duration::ZERO)).unwrap();
+            }
+            for _ in 0..10 {
+                server.poll(Instant::now(), false);
+                server.flush();
+            }
+            let port = server.local_port();
+            let script = std::thread::spawn(move || foreign_client(port, &config).read().unwrap());
+            eventually(|| {
+                server.poll(Instant::now(), false);
+                server.flush();
+                script.is_finished()
+            });
+            assert_eq!(finish(script).into_data().len(), 4);
+        }
+    });
+}
+
+/// The kernel tells of an end once, together with the bytes before it; these make no plaintext.
+#[test]
+fn an_end_behind_half_a_record_is_noticed() {
+    let identity = Identity::new();
+    for version in VERSIONS {
+        let config = Arc::new(identity.client_config(&[version]));
+        let mut server = MultiplayerPeer::new(|| 0);
+        server.set_handshake_timeout(Duration::from_secs(3600));
+        server.create_server(0, "127.0.0.1", Some(identity.tls(true)), Instant::now()).unwrap();
+        let port = server.local_port();
+
+        let StreamOwned { mut conn, mut sock } = foreign_stream(port, &config);
+        let mut hello = Vec::new();
+        conn.write_tls(&mut hello).unwrap();
+        sock.write_all(&hello[..hello.len() / 2]).unwrap();
+        sock.shutdown(Shutdown::Write).unwrap();
+        sock.set_nonblocking(true).unwrap();
+        eventually(|| {
+            server.poll(Instant::now(), false);
+            server.flush();
+            matches!(sock.read(&mut [0]), Ok(0))
+        });
+
+        let joining = config.clone();
+        let script = std::thread::spawn(move || {
+            let mut socket = foreign_client(port, &joining);
+            socket.read().unwrap();
+            socket
+        });
+        let mut events = 0;
+        eventually(|| {
+            server.poll(Instant::now(), false);
+            events += server.next_event().map_or(0, |event| {
+                server.finish_event(event);
+                1
+            });
+            server.flush();
+            script.is_finished()
+        });
+        assert_eq!(events, 1);
+        let mut socket = finish(script);
+        let StreamOwned { conn, sock } = socket.get_mut();
+        conn.writer().write_all(&frame(b"lost")).unwrap();
+        let mut record = Vec::new();
+        conn.write_tls(&mut record).unwrap();
+        sock.write_all(&record[..record.len() / 2]).unwrap();
+        sock.shutdown(Shutdown::Write).unwrap();
+        eventually(|| {
+            server.poll(Instant::now(), false);
+            server.flush();
+            server
+                .next_event()
+                .is_some_and(|event| matches!(event.event, Event::PeerDisconnected(_)))
+        });
+    }
 }
 
 /// A multiplayer server: the id, a packet each way, and the end.

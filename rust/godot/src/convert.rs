@@ -1,5 +1,6 @@
 //! From core's types to the engine's and back.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use godot::builtin::{PackedByteArray, PackedStringArray};
@@ -16,10 +17,11 @@ pub(crate) fn error_code(error: &Error) -> GodotError {
         Error::UnknownPeer(_) | Error::Tls(_) | Error::TlsSide | Error::Timeout => {
             GodotError::ERR_INVALID_PARAMETER
         }
+        Error::OutOfRange { .. } => GodotError::ERR_INVALID_PARAMETER,
         Error::System(_) => GodotError::ERR_CANT_CREATE,
         Error::Unconfigured => GodotError::ERR_UNCONFIGURED,
         Error::Unavailable => GodotError::ERR_UNAVAILABLE,
-        Error::OutOfMemory { .. } => GodotError::ERR_OUT_OF_MEMORY,
+        Error::OutOfMemory { .. } | Error::MemoryLimit { .. } => GodotError::ERR_OUT_OF_MEMORY,
         Error::NotOpen => GodotError::FAILED,
     }
 }
@@ -58,6 +60,24 @@ pub(crate) unsafe fn bytes<'a>(data: *const u8, size: i32) -> &'a [u8] {
 pub(crate) fn time_limit(seconds: f64) -> Option<Duration> {
     let limit = Duration::try_from_secs_f64(seconds).ok()?;
     (!limit.is_zero()).then(|| Duration::from_millis(limit.as_millis() as u64))
+}
+
+/// A time in seconds, above 0.
+pub(crate) fn duration(seconds: f64) -> Result<Duration, Error> {
+    let duration = Duration::try_from_secs_f64(seconds).ok();
+    duration.filter(|duration| !duration.is_zero()).ok_or(Error::Timeout)
+}
+
+/// A whole number within `range`, for which `T` has room.
+pub(crate) fn whole<T: TryFrom<i64>>(value: i64, range: RangeInclusive<i64>) -> Result<T, Error> {
+    let (min, max) = range.into_inner();
+    let number = if (min..=max).contains(&value) { T::try_from(value).ok() } else { None };
+    number.ok_or(Error::OutOfRange { value, min, max })
+}
+
+/// A number of things or bytes, for a property.
+pub(crate) fn number(value: impl TryInto<i64>) -> i64 {
+    value.try_into().unwrap_or(i64::MAX)
 }
 
 /// A 32-bit setting, as the engine's classes keep it.

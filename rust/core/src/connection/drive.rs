@@ -9,8 +9,8 @@ use mio::{Registry, Token};
 
 use super::heartbeat::{Beat, Heartbeat};
 use super::{Connection, Context, Driven, READS_IN_A_ROW, Stage, State};
-use crate::config::CLOSE_TIMEOUT;
-use crate::error::Failure;
+use crate::config::{CLOSE_TIMEOUT, READ_SIZE};
+use crate::error::{Failure, Phase};
 use crate::transport::{Received, Transport};
 use crate::websocket;
 
@@ -49,7 +49,7 @@ impl Connection {
     /// Whether nothing tells when there is something to do, so that each poll has to look.
     pub(crate) fn needs_polling(&self) -> bool {
         match &self.stage {
-            Stage::Dialing(dialing) => dialing.dial.is_resolving(),
+            Stage::Dialing(dialing) => dialing.dial.needs_polling(),
             _ => self.transport.as_ref().is_some_and(Transport::is_foreign),
         }
     }
@@ -64,7 +64,8 @@ impl Connection {
             Stage::Open(_) => self.heartbeat.as_ref().and_then(Heartbeat::deadline),
             _ => None,
         };
-        dial.into_iter().chain(heartbeat).chain(self.limit).min()
+        let greeting = self.greeting.as_ref().map(|greeting| greeting.limit);
+        dial.into_iter().chain(heartbeat).chain(self.limit).chain(greeting).min()
     }
 
     /// Acts on a deadline that has come; [`Driven::More`] if the connection is to be driven.
@@ -74,6 +75,10 @@ impl Connection {
                 Stage::Ending | Stage::Closed => self.drop_stream(),
                 _ => self.fail(Failure::Timeout(self.phase())),
             }
+            return Driven::Idle;
+        }
+        if self.greeting.as_ref().is_some_and(|greeting| now > greeting.limit) {
+            self.fail(Failure::Timeout(Phase::Upgrade));
             return Driven::Idle;
         }
         Driven::More
@@ -107,9 +112,14 @@ impl Connection {
         }
     }
 
-    /// Whether this is still a newcomer.
+    /// Whether the handshake goes on.
     pub(crate) fn is_handshaking(&self) -> bool {
         self.state() == State::Connecting
+    }
+
+    /// Whether the handshake has succeeded, however long ago.
+    pub(crate) fn is_upgraded(&self) -> bool {
+        self.upgraded
     }
 
     /// Whether the reactor can forget the connection.
@@ -123,7 +133,11 @@ impl Connection {
             self.dial(cx);
         }
         self.conclude();
+        if let Stage::Open(socket) = &mut self.stage {
+            socket.refill(cx.now, cx.caught_up);
+        }
         let driven = self.read(cx);
+        self.count_memory();
         // An answer may be among what has not been read yet.
         if driven == Driven::Idle {
             self.beat(cx.now);
@@ -150,6 +164,10 @@ impl Connection {
             if let Stage::Open(_) = self.stage {
                 self.use_unread(cx);
             }
+            // What else has come, the end even, does not count any more.
+            if self.is_doomed() {
+                return Driven::Idle;
+            }
             if !self.has_room() {
                 self.is_held = true;
                 return Driven::Idle;
@@ -157,10 +175,14 @@ impl Connection {
             if cx.budget.is_used_up() || turn > 0 && cx.budget.is_late() {
                 return Driven::More;
             }
+            let most = self.readable();
+            if most == 0 {
+                return Driven::Later;
+            }
             let Some(transport) = &mut self.transport else {
                 return Driven::Idle;
             };
-            match transport.read(cx.scratch) {
+            match transport.read(cx.scratch, most) {
                 Ok(Received { count: 0, .. }) => {
                     self.ended(self.broken.clone());
                     return Driven::Idle;
@@ -204,7 +226,7 @@ impl Connection {
         match self.stage {
             Stage::Asking(_) | Stage::Answering(_) => {
                 self.unread.extend_from_slice(bytes);
-                self.upgrade();
+                self.upgrade(cx.now, cx.door.as_ref());
                 if let Stage::Open(_) = self.stage {
                     self.use_unread(cx);
                 }
@@ -245,6 +267,7 @@ impl Connection {
             let frames = &mut cx.budget.frames;
             let message = socket.receive(&mut input, cx.arena, &mut self.outbox, frames);
             let Some(message) = message else { break };
+            self.inbox_bytes += message.data.len();
             self.inbox.push_back(message);
         }
         self.is_held |= self.inbox.len() >= self.inbox_limit;
@@ -279,7 +302,9 @@ impl Connection {
                 self.close_code = frame.code.map_or(0, i32::from);
                 self.close_reason.clone_from(&frame.reason);
             }
-            self.failure = socket.violation().map(Failure::Violation);
+            if let Some(violation) = socket.violation() {
+                self.failure.get_or_insert(Failure::Violation(violation));
+            }
             self.end();
         }
     }
@@ -287,6 +312,12 @@ impl Connection {
     /// Whether bytes are left over that only the budget has kept from being decoded.
     fn can_decode(&self) -> bool {
         matches!(self.stage, Stage::Open(_)) && !self.unread.is_empty() && self.has_room()
+    }
+
+    /// Bytes that may be read at once: fewer where the memory limit is near. Where the other side
+    /// has ended its half, that must be found out.
+    fn readable(&self) -> usize {
+        if self.read_ended { READ_SIZE } else { self.charge.room(self.received()).min(READ_SIZE) }
     }
 
     fn has_room(&self) -> bool {

@@ -6,6 +6,7 @@
 mod drive;
 mod heartbeat;
 mod report;
+mod stale;
 mod target;
 mod upgrade;
 
@@ -20,10 +21,14 @@ use bytes::BytesMut;
 use mio::{Registry, Token};
 
 use self::heartbeat::Heartbeat;
+pub use self::stale::Delivery;
+use self::stale::Stale;
 pub use self::target::Target;
-use crate::config::{ConnectionConfig, FLUSH_THRESHOLD, PollBudget};
+use crate::admission::{Door, Place};
+use crate::config::{ConnectionConfig, OverflowPolicy, PollBudget};
 use crate::dial::Dial;
 use crate::error::{Error, Failure, Phase};
+use crate::memory::{self, Charge};
 use crate::outbox::Outbox;
 use crate::tls::ClientTls;
 use crate::transport::{Scratch, Transport};
@@ -53,10 +58,14 @@ pub(crate) type Attention = Rc<RefCell<Vec<Token>>>;
 /// What the reactor lends to a connection that it drives.
 pub(crate) struct Context<'a> {
     pub(crate) now: Instant,
+    /// When everything that had arrived was last read.
+    pub(crate) caught_up: Option<Instant>,
     pub(crate) registry: &'a Registry,
     pub(crate) scratch: &'a mut Scratch,
     pub(crate) arena: &'a mut BytesMut,
     pub(crate) budget: &'a mut PollBudget,
+    /// What a server judges requests by; without one all are let in.
+    pub(crate) door: Option<Door<'a>>,
 }
 
 /// Whether a connection that was driven has more to do before its socket is ready again.
@@ -64,6 +73,8 @@ pub(crate) struct Context<'a> {
 pub(crate) enum Driven {
     Idle,
     More,
+    /// Not before the next poll.
+    Later,
 }
 
 /// What a client's connection must have come to, and by when.
@@ -85,8 +96,14 @@ pub struct Connection {
     transport: Option<Transport>,
     config: Rc<ConnectionConfig>,
     outbox: Outbox,
+    /// Packets that wait for the outbox to be written out.
+    stale: Option<Box<Stale>>,
     inbox: VecDeque<Message>,
+    /// Bytes of the messages in `inbox`.
+    inbox_bytes: usize,
     inbox_limit: usize,
+    /// For what has arrived and is not taken.
+    charge: Charge,
     /// Bytes that have been read and not used: a head that is not complete, or frames that came
     /// when the inbox was full.
     unread: BytesMut,
@@ -100,6 +117,8 @@ pub struct Connection {
     write_blocked: bool,
     /// When the present stage has taken too long.
     limit: Option<Instant>,
+    greeting: Option<Greeting>,
+    place: Option<Place>,
     heartbeat: Option<Heartbeat>,
     token: Token,
     serial: u64,
@@ -116,6 +135,13 @@ pub struct Connection {
     close_reason: String,
     failure: Option<Failure>,
     is_reported: bool,
+}
+
+/// What a server's client must have taken, and by when: until then its handshake is not over.
+struct Greeting {
+    limit: Instant,
+    /// Position in the outgoing stream behind the answer, or behind the id.
+    end: u64,
 }
 
 enum Stage {
@@ -155,14 +181,19 @@ impl Connection {
             transport: None,
             config,
             outbox: Outbox::default(),
+            stale: None,
             inbox: VecDeque::new(),
+            inbox_bytes: 0,
             inbox_limit: usize::MAX,
+            charge: Charge::default(),
             unread: BytesMut::new(),
             is_held: false,
             read_ended: false,
             broken: None,
             write_blocked: false,
             limit: None,
+            greeting: None,
+            place: None,
             heartbeat: None,
             token: Token(usize::MAX),
             serial: 0,
@@ -181,7 +212,7 @@ impl Connection {
         }
     }
 
-    /// The server's end of `transport`, whose upgrade may take until `limit`.
+    /// The server's end of `transport`, whose handshake may take until `limit`.
     pub(crate) fn accepted(
         mut transport: Transport,
         config: Rc<ConnectionConfig>,
@@ -190,7 +221,8 @@ impl Connection {
     ) -> Self {
         // The engine's class does the same: a packet must not wait for an earlier one's receipt.
         transport.set_no_delay(true);
-        let stage = Stage::Answering(Box::default());
+        let reader = RequestReader::new(config.max_request_size);
+        let stage = Stage::Answering(Box::new(reader));
         let mut connection = Self::new(Role::Server, stage, config, attention);
         connection.remote = transport.remote();
         connection.transport = Some(transport);
@@ -254,60 +286,129 @@ impl Connection {
         }
     }
 
-    /// Queues a message. It leaves with the next [`Connection::flush`], or at once when more than
-    /// [`FLUSH_THRESHOLD`] bytes wait.
+    /// Queues a message. It leaves with the next [`Connection::flush`], or at once when
+    /// `flush_threshold` bytes wait.
     ///
     /// # Errors
-    /// [`Error::NotOpen`], or [`Error::OutOfMemory`] when `outbound_buffer_size` or
-    /// `max_queued_packets` leaves no room even after the kernel has taken what it can.
+    /// [`Error::NotOpen`]; [`Error::OutOfMemory`] when `outbound_buffer_size` or
+    /// `max_queued_packets`, or [`Error::MemoryLimit`] when the memory limit, leaves no room even
+    /// after the kernel has taken what it can. With [`OverflowPolicy::Disconnect`] a connection
+    /// without room is closed and so not open; but not for a message that would never fit.
     pub fn send(&mut self, kind: Kind, payload: &[u8]) -> Result<(), Error> {
+        let queued = self.queue(kind, payload);
+        let disconnects = self.config.overflow_policy == OverflowPolicy::Disconnect;
+        if disconnects && is_full(&queued) && self.is_congested() && self.can_hold(payload.len()) {
+            self.failure.get_or_insert(Failure::Overflow);
+            self.close(i32::from(websocket::close::TRY_AGAIN_LATER), "Reads too slowly");
+            return Err(Error::NotOpen);
+        }
+        queued
+    }
+
+    /// Queues a packet, as [`Connection::send`] does; but with `drop_stale_packets` one that need
+    /// not be delivered is dropped or held back while the other side reads too slowly, which is no
+    /// error. [`Connection::take_dropped`] tells how many that were.
+    ///
+    /// # Errors
+    /// As [`Connection::send`].
+    pub fn send_as(&mut self, delivery: Delivery, payload: &[u8]) -> Result<(), Error> {
+        if delivery == Delivery::Reliable || !self.config.drop_stale_packets {
+            return self.send(Kind::Binary, payload);
+        }
         if self.state() != State::Open {
             return Err(Error::NotOpen);
         }
-        if !self.has_outbound_room(payload.len()) {
+        if !self.is_congested() {
+            let queued = self.queue(Kind::Binary, payload);
+            // Queueing has found out that the kernel takes nothing any more.
+            if !(is_full(&queued) && self.is_congested() && self.can_hold(payload.len())) {
+                return queued;
+            }
+        }
+        let stale = self.stale.get_or_insert_default();
+        match delivery {
+            Delivery::UnreliableOrdered { channel } => {
+                let (outbox, config) = (&self.outbox, &self.config);
+                stale.hold(channel, payload, |count, size| fits(outbox, config, count, size));
+            }
+            _ => stale.drop_one(),
+        }
+        Ok(())
+    }
+
+    /// Packets that [`Connection::send_as`] accepted and that have been dropped since the last call.
+    pub fn take_dropped(&mut self) -> u64 {
+        self.stale.as_mut().map_or(0, |stale| stale.take_dropped())
+    }
+
+    fn queue(&mut self, kind: Kind, payload: &[u8]) -> Result<(), Error> {
+        if self.state() != State::Open {
+            return Err(Error::NotOpen);
+        }
+        if self.refusal(payload.len()).is_some() {
             self.flush();
             if self.state() != State::Open {
                 return Err(Error::NotOpen);
             }
-            if !self.has_outbound_room(payload.len()) {
-                let peers = "the peer".to_owned();
-                return Err(Error::OutOfMemory { size: payload.len(), peers });
+            let can_hold = self.can_hold(payload.len());
+            while let Some(refusal) = self.refusal(payload.len()) {
+                // What may be lost makes room for what may not.
+                let stale = self.stale.as_mut().filter(|_| can_hold);
+                if !stale.is_some_and(|stale| stale.drop_oldest()) {
+                    return Err(refusal);
+                }
             }
         }
         self.push(kind, payload);
         Ok(())
     }
 
-    /// Queues a message that the limits do not count: the id, without which nothing works.
-    pub(crate) fn push(&mut self, kind: Kind, payload: &[u8]) {
+    /// Queues a client's id. The limits do not count it, since nothing works without it.
+    pub(crate) fn send_id(&mut self, id: i32) {
+        self.push(Kind::Binary, &id.to_le_bytes());
+        if let Some(greeting) = &mut self.greeting {
+            greeting.end = self.outbox.end();
+        }
+    }
+
+    fn push(&mut self, kind: Kind, payload: &[u8]) {
         if let Stage::Open(socket) = &self.stage {
             socket.send(kind, payload, &mut self.outbox);
         }
-        if self.outbox.bytes().len() >= FLUSH_THRESHOLD && !self.write_blocked {
+        if self.outbox.bytes().len() >= self.config.flush_threshold && !self.write_blocked {
             self.flush();
         }
     }
 
     /// Hands what waits to the kernel, as far as it takes it.
     pub fn flush(&mut self) {
+        // TLS may still hold bytes; to fail with them again and again would be noted each time.
+        if self.broken.is_some() {
+            return;
+        }
         while let (Some(transport), false) = (&mut self.transport, self.outbox.is_empty()) {
             let written = transport.write(self.outbox.bytes());
             self.write_blocked = written.is_err();
             match written {
                 Ok(count) => {
                     self.outbox.written(count);
+                    let position = self.outbox.position();
+                    self.greeting.take_if(|greeting| position >= greeting.end);
                     if let (true, Stage::Open(socket)) = (self.outbox.is_empty(), &mut self.stage) {
                         socket.resume(&mut self.outbox);
+                        for packet in self.stale.iter_mut().flat_map(|stale| stale.take()) {
+                            socket.send(Kind::Binary, &packet, &mut self.outbox);
+                        }
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => self.break_off(&error),
+                Err(error) => return self.break_off(&error),
             }
         }
         match self.transport.as_mut().map(Transport::write_out) {
             Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return,
-            Some(Err(error)) => self.break_off(&error),
+            Some(Err(error)) => return self.break_off(&error),
             _ => {}
         }
         match (&self.stage, &mut self.transport) {
@@ -329,12 +430,16 @@ impl Connection {
     /// The oldest message that has not been taken.
     pub fn receive(&mut self) -> Option<Message> {
         let message = self.inbox.pop_front()?;
+        self.inbox_bytes -= message.data.len();
         if self.is_held {
             self.call_attention();
         }
-        // A burst does not keep its memory.
-        if self.inbox.is_empty() && self.inbox.capacity() > 64 {
-            self.inbox = VecDeque::new();
+        if self.inbox.is_empty() {
+            self.count_memory();
+            // A burst does not keep its memory.
+            if self.inbox.capacity() > 64 {
+                self.inbox = VecDeque::new();
+            }
         }
         Some(message)
     }
@@ -356,6 +461,8 @@ impl Connection {
     /// yet is given up; one that is closing or closed stays as it is.
     pub fn close(&mut self, code: i32, reason: &str) {
         self.inbox.clear();
+        self.inbox_bytes = 0;
+        self.forget_held();
         match (&mut self.stage, u16::try_from(code)) {
             (Stage::Open(socket), Ok(code)) => {
                 socket.close(&CloseFrame::new(code, reason), &mut self.outbox);
@@ -404,10 +511,12 @@ impl Connection {
         own.max_queued_packets = config.max_queued_packets;
     }
 
-    /// Payload bytes of messages that are not completely written; 0 unless open.
+    /// Payload bytes of messages that are not completely written, and of packets held back; 0
+    /// unless open.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        if self.state() == State::Open { self.outbox.payload() } else { 0 }
+        let (_, held) = self.held();
+        if self.state() == State::Open { self.outbox.payload() + held } else { 0 }
     }
 
     /// Turns delaying of small segments off (the default) or on; false without a socket.
@@ -458,15 +567,76 @@ impl Connection {
         self.failure.as_ref()
     }
 
-    /// Ends the connection because its first message is not an id.
-    pub(crate) fn refuse_id(&mut self) {
-        self.failure = Some(Failure::InvalidId);
+    /// Hands over the place among the clients, which is free otherwise when the connection ends.
+    pub(crate) fn take_place(&mut self) -> Option<Place> {
+        self.place.take()
+    }
+
+    /// Gives up a handshake for newer ones; what is being refused has its answer and goes at once.
+    pub(crate) fn displace(&mut self) {
+        let failure = Failure::Displaced(self.phase());
+        self.failure.get_or_insert(failure);
+        self.leave_now();
+    }
+
+    /// Ends the connection because its first message is not an id, or because none has come in time.
+    pub(crate) fn leave_without_id(&mut self, failure: Failure) {
+        self.failure = Some(failure);
         self.close(i32::from(websocket::close::NORMAL), "");
     }
 
-    fn has_outbound_room(&self, payload: usize) -> bool {
-        let config = &self.config;
-        self.outbox.has_room(payload, config.max_queued_packets, config.outbound_buffer_size)
+    /// Why a message of `payload` bytes does not fit into the queue.
+    fn refusal(&self, payload: usize) -> Option<Error> {
+        let (packets, bytes) = self.held();
+        if !fits(&self.outbox, &self.config, packets + 1, bytes + payload) {
+            Some(Error::OutOfMemory { size: payload, peers: "the peer".to_owned() })
+        } else if payload > self.outbox.memory_room() {
+            let (used, limit) = (memory::used(), memory::limit());
+            Some(Error::MemoryLimit { size: payload, used, limit })
+        } else {
+            None
+        }
+    }
+
+    /// Whether a message of `payload` bytes fits into an empty queue.
+    fn can_hold(&self, payload: usize) -> bool {
+        let size = usize::try_from(self.config.outbound_buffer_size).unwrap_or(0);
+        size == 0 || payload <= size
+    }
+
+    /// Packets that are held back, and their bytes.
+    fn held(&self) -> (usize, usize) {
+        self.stale.as_ref().map_or((0, 0), |stale| stale.size())
+    }
+
+    /// Whether the kernel takes nothing at present and bytes wait.
+    fn is_congested(&self) -> bool {
+        self.write_blocked && !self.outbox.is_empty()
+    }
+
+    /// Bytes that have arrived and are not taken.
+    fn received(&self) -> usize {
+        self.unread.len() + self.incomplete() + self.inbox_bytes
+    }
+
+    /// Bytes of a message of which the rest has not come.
+    pub(crate) fn incomplete(&self) -> usize {
+        match &self.stage {
+            Stage::Open(socket) => socket.incomplete(),
+            _ => 0,
+        }
+    }
+
+    /// Ends the connection to make room for others.
+    pub(crate) fn shed(&mut self) {
+        self.failure.get_or_insert(Failure::Memory);
+        self.close(i32::from(websocket::close::TRY_AGAIN_LATER), "Out of memory");
+        self.leave_now();
+    }
+
+    fn count_memory(&mut self) {
+        let received = self.received();
+        self.charge.follow(received);
     }
 
     fn phase(&self) -> Phase {
@@ -488,6 +658,7 @@ impl Connection {
     fn break_off(&mut self, error: &io::Error) {
         self.broken = Some(Failure::of_stream(self.phase(), error));
         self.outbox.clear();
+        self.forget_held();
         self.read_ended = true;
         self.call_attention();
     }
@@ -496,19 +667,33 @@ impl Connection {
     fn end(&mut self) {
         self.stage = Stage::Ending;
         self.limit = None;
+        self.greeting = None;
+        self.place = None;
         self.unread = BytesMut::new();
+        self.forget_held();
         self.call_attention();
     }
 
     fn drop_stream(&mut self) {
         self.stage = Stage::Closed;
         self.limit = None;
+        self.greeting = None;
+        self.place = None;
         self.outbox.clear();
         self.unread = BytesMut::new();
+        self.forget_held();
         if let Some(transport) = self.transport.take() {
             transport.end();
         }
         self.call_attention();
+    }
+
+    /// Drops packets that are held back and cannot be sent any more, and counts anew what is left.
+    fn forget_held(&mut self) {
+        if let Some(stale) = &mut self.stale {
+            stale.clear();
+        }
+        self.count_memory();
     }
 
     fn call_attention(&mut self) {
@@ -517,6 +702,16 @@ impl Connection {
             self.attention.borrow_mut().push(self.token);
         }
     }
+}
+
+/// Whether so many messages more, with `payload` bytes together, fit into the queue.
+fn fits(outbox: &Outbox, config: &ConnectionConfig, messages: usize, payload: usize) -> bool {
+    outbox.has_room(messages, payload, config.max_queued_packets, config.outbound_buffer_size)
+}
+
+/// Whether a message was refused for want of room.
+fn is_full(queued: &Result<(), Error>) -> bool {
+    matches!(queued, Err(Error::OutOfMemory { .. } | Error::MemoryLimit { .. }))
 }
 
 /// When something that starts now and may take `timeout` is late.

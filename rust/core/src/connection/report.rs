@@ -4,21 +4,26 @@
 use std::time::Instant;
 
 use super::Connection;
-use crate::error::{Failure, Phase};
+use crate::error::{Error, Failure, Phase};
 use crate::notice::Notices;
-use crate::websocket::Role;
+use crate::stats::Stats;
+use crate::websocket::{Limit, Role};
 
 impl Connection {
-    /// Notes once how the connection ended, if it ended badly: an error where somebody has something
-    /// to mend, else for verbose logs only. Nothing for a sub-protocol that nobody speaks, as in the
-    /// engine's class.
-    pub(crate) fn report(&mut self, now: Instant, notices: &mut Notices) {
+    /// Counts and notes once how the connection ended, if it ended badly. The line is an error
+    /// where somebody has something to mend, else for verbose logs only; there is none for a
+    /// sub-protocol that nobody speaks, as in the engine's class.
+    pub(crate) fn report(&mut self, now: Instant, notices: &mut Notices, stats: &mut Stats) {
+        stats.packets_dropped += self.take_dropped();
         let Some(failure) = self.failure.as_ref().filter(|_| !self.is_reported) else {
             return;
         };
         self.is_reported = true;
+        count(failure, self.upgraded, stats);
         let is_error = match failure {
             Failure::Refused(refusal) if refusal.silent => return,
+            // The owner of the server wants it so.
+            Failure::Refused(refusal) if matches!(refusal.status, 403 | 404 | 503) => false,
             Failure::Refused(_) | Failure::Tls(_) | Failure::Answer(_) | Failure::InvalidId => true,
             // A server sees these from everyone who only looks whether it is there.
             Failure::Ended(phase) | Failure::Socket(phase, _) => {
@@ -37,7 +42,15 @@ impl Connection {
         if is_error {
             notices.error(now, text);
         } else {
-            notices.verbose(text);
+            notices.verbose(now, text);
+        }
+    }
+
+    /// Counts what became of a packet that was sent.
+    pub(crate) fn count_sent(&mut self, sent: &Result<(), Error>, stats: &mut Stats) {
+        stats.packets_dropped += self.take_dropped();
+        if let Err(Error::OutOfMemory { .. } | Error::MemoryLimit { .. }) = sent {
+            stats.packets_refused += 1;
         }
     }
 
@@ -49,4 +62,29 @@ impl Connection {
             (None, None) => "a peer".to_owned(),
         }
     }
+}
+
+/// Adds a failure to its count.
+fn count(failure: &Failure, upgraded: bool, stats: &mut Stats) {
+    let count = match failure {
+        Failure::Refused(refusal) => match refusal.status {
+            403 => &mut stats.refused_origin,
+            404 => &mut stats.refused_path,
+            503 => &mut stats.refused_full,
+            _ => &mut stats.refused_request,
+        },
+        Failure::Tls(_) if !upgraded => &mut stats.failed_tls,
+        Failure::Timeout(_) => &mut stats.handshake_timeouts,
+        Failure::Displaced(_) => &mut stats.handshakes_displaced,
+        Failure::Violation(violation) => match violation.limit {
+            Some(Limit::Message) => &mut stats.closed_too_big,
+            Some(Limit::Fragments) => &mut stats.closed_fragments,
+            Some(Limit::Packets | Limit::Bytes) => &mut stats.closed_rate,
+            None => &mut stats.closed_protocol,
+        },
+        Failure::Overflow => &mut stats.closed_overflow,
+        Failure::Memory => &mut stats.closed_memory,
+        _ => return,
+    };
+    *count += 1;
 }

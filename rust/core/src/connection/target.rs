@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use crate::dial::{Dial, Resolve};
 use crate::error::Error;
 use crate::tls::{ClientOptions, ClientTls, TlsError};
+use crate::transport::ByteStream;
 use crate::url::Url;
 
 /// A URL with all that is needed to connect to it.
@@ -27,13 +28,32 @@ impl Target {
         resolver: impl FnOnce(&str) -> Box<dyn Resolve>,
         tls: impl FnOnce() -> Result<ClientOptions, TlsError>,
     ) -> Result<Self, Error> {
-        let requested_url = url.to_owned();
-        let url = Url::parse(url)?;
-        let tls = if url.secure { Some(ClientTls::new(&tls()?, &url.host)?) } else { None };
-        let dial = match url.ip() {
+        Self::with(url, tls, |url| match url.ip() {
             Some(ip) => Dial::address(SocketAddr::new(ip, url.port)),
             None => Dial::name(resolver(&url.host), url.port),
-        };
-        Ok(Self { dial, url, requested_url, tls })
+        })
+    }
+
+    /// The target that `url` names, at the other end of a stream that somebody else has connected.
+    /// `tls` is asked for `wss` only.
+    ///
+    /// # Errors
+    /// As [`Target::new`].
+    pub fn over(
+        stream: Box<dyn ByteStream>,
+        url: &str,
+        tls: impl FnOnce() -> Result<ClientOptions, TlsError>,
+    ) -> Result<Self, Error> {
+        Self::with(url, tls, |url| Dial::stream(stream, url.port))
+    }
+
+    fn with(
+        text: &str,
+        tls: impl FnOnce() -> Result<ClientOptions, TlsError>,
+        dial: impl FnOnce(&Url) -> Dial,
+    ) -> Result<Self, Error> {
+        let url = Url::parse(text)?;
+        let tls = if url.secure { Some(ClientTls::new(&tls()?, &url.host)?) } else { None };
+        Ok(Self { dial: dial(&url), url, requested_url: text.to_owned(), tls })
     }
 }

@@ -1,14 +1,18 @@
 //! From a dial or an accepted socket to an open WebSocket.
 
+use std::time::Instant;
+
 use bytes::{Buf, BytesMut};
 
-use super::{Asking, Connection, Context, Stage};
+use super::{Asking, Connection, Context, Greeting, Stage};
+use crate::admission::{Door, Place};
 use crate::config::ConnectionConfig;
 use crate::dial::Progress;
 use crate::error::Failure;
+use crate::rate::Rate;
 use crate::transport::Transport;
 use crate::upgrade::{Refusal, client, server};
-use crate::websocket::WebSocket;
+use crate::websocket::{Role, WebSocket};
 
 impl Connection {
     pub(super) fn dial(&mut self, cx: &Context<'_>) {
@@ -18,8 +22,7 @@ impl Connection {
         match dialing.dial.advance(cx.now, cx.registry, self.token) {
             Progress::Pending => self.remote = dialing.dial.first_address().or(self.remote),
             Progress::Failed(failure) => self.fail(failure),
-            Progress::Connected(stream) => {
-                let transport = Transport::tcp(stream);
+            Progress::Connected(transport) => {
                 let secured = match &dialing.tls {
                     Some(tls) => transport.secure_client(tls),
                     None => Ok(transport),
@@ -44,22 +47,22 @@ impl Connection {
         }
     }
 
-    pub(super) fn upgrade(&mut self) {
+    pub(super) fn upgrade(&mut self, now: Instant, door: Option<&Door<'_>>) {
         let secure = self.transport.as_ref().is_some_and(Transport::is_secure);
         match &mut self.stage {
             Stage::Answering(reader) => {
                 let answered = reader.read(&self.unread).and_then(|read| match read {
-                    Some((request, len)) => {
-                        answer(&request, &self.config).map(|answer| Some((request, answer, len)))
-                    }
+                    Some((request, len)) => answer(&request, &self.config, door)
+                        .map(|answer| Some((request, answer, len))),
                     None => Ok(None),
                 });
                 match answered {
                     Ok(None) => {}
-                    Ok(Some((request, (protocol, answer), len))) => {
+                    Ok(Some((request, answer, len))) => {
                         self.requested_url = request.requested_url(secure);
-                        self.outbox.push_bytes(&answer);
-                        self.open(protocol, len);
+                        self.outbox.push_bytes(&answer.bytes);
+                        self.place = answer.place;
+                        self.open(answer.protocol, len, now);
                     }
                     Err(refusal) => {
                         self.outbox.push_bytes(&refusal.to_bytes());
@@ -72,7 +75,7 @@ impl Connection {
                 let protocols = &self.config.supported_protocols;
                 match asking.reader.read(&self.unread, &asking.key, protocols) {
                     Ok(None) => {}
-                    Ok(Some((answer, len))) => self.open(answer.protocol, len),
+                    Ok(Some((answer, len))) => self.open(answer.protocol, len, now),
                     Err(error) => self.fail(Failure::Answer(error)),
                 }
             }
@@ -80,25 +83,146 @@ impl Connection {
         }
     }
 
-    fn open(&mut self, protocol: String, head_len: usize) {
+    fn open(&mut self, protocol: String, head_len: usize, now: Instant) {
         self.protocol = protocol;
         self.unread.advance(head_len);
         if self.unread.is_empty() {
             self.unread = BytesMut::new();
         }
-        self.limit = None;
+        let limit = self.limit.take().filter(|_| self.role == Role::Server);
+        self.greeting = limit.map(|limit| Greeting { limit, end: self.outbox.end() });
         self.upgraded = true;
-        let max_message = usize::try_from(self.config.inbound_buffer_size).unwrap_or(0);
-        self.stage = Stage::Open(WebSocket::new(self.role, max_message));
+        let config = &self.config;
+        let max_message = usize::try_from(config.inbound_buffer_size).unwrap_or(0);
+        let (packets, bytes) = (config.inbound_packets_per_second, config.inbound_bytes_per_second);
+        let rate = Rate::new(packets, bytes, now);
+        let socket = WebSocket::new(self.role, max_message).limited(config.max_fragments, rate);
+        self.stage = Stage::Open(socket);
     }
 }
 
-/// The sub-protocol and the answer for a request, or why there is none.
+/// What lets a client in.
+struct Acceptance {
+    protocol: String,
+    bytes: Vec<u8>,
+    place: Option<Place>,
+}
+
+/// The answer for a request, or why it is refused. A place is looked for last: who does not fit is
+/// told so, also when the server is full, and does not come back in five seconds.
 fn answer(
     request: &server::Request,
     config: &ConnectionConfig,
-) -> Result<(String, Vec<u8>), Refusal> {
+    door: Option<&Door<'_>>,
+) -> Result<Acceptance, Refusal> {
+    door.map_or(Ok(()), |door| door.check(request))?;
     let protocol = server::choose_protocol(request, &config.supported_protocols)?;
-    let answer = server::answer(request, protocol.as_deref(), &config.handshake_headers);
-    Ok((protocol.unwrap_or_default(), answer))
+    let place = door.map(Door::place).transpose()?;
+    let bytes = server::answer(request, protocol.as_deref(), &config.handshake_headers);
+    Ok(Acceptance { protocol: protocol.unwrap_or_default(), bytes, place })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::{self, Read, Write};
+    use std::net::SocketAddr;
+    use std::rc::Rc;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::config::PollBudget;
+    use crate::connection::State;
+    use crate::error::Phase;
+    use crate::reactor::Reactor;
+    use crate::transport::ByteStream;
+
+    const REQUEST: &str = "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        Sec-WebSocket-Version: 13\r\n\r\n";
+    const ANSWER: usize = 129;
+    /// Its frame: two bytes of header, four of payload.
+    const ID: usize = 6;
+
+    /// Brings a request and takes a number of bytes.
+    struct Reluctant {
+        request: &'static [u8],
+        takes: usize,
+    }
+
+    impl Read for Reluctant {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            match self.request.read(buffer)? {
+                0 => Err(io::ErrorKind::WouldBlock.into()),
+                count => Ok(count),
+            }
+        }
+    }
+
+    impl Write for Reluctant {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let count = bytes.len().min(self.takes);
+            self.takes -= count;
+            if count == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(count) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl ByteStream for Reluctant {
+        fn remote(&self) -> Option<SocketAddr> {
+            None
+        }
+
+        fn set_no_delay(&mut self, _enabled: bool) {}
+
+        fn shutdown(&mut self) {}
+
+        fn is_secure(&self) -> bool {
+            false
+        }
+    }
+
+    /// What a connection to one that takes `takes` bytes comes to by the time limit; the server
+    /// sends an id, or not, and goes on sending.
+    fn outcome(takes: usize, with_id: bool) -> (State, Option<Failure>) {
+        let (start, limit) = (Instant::now(), Duration::from_secs(3));
+        let mut reactor = Reactor::new().unwrap();
+        let stream = Box::new(Reluctant { request: REQUEST.as_bytes(), takes });
+        let connection =
+            reactor.adopt(Transport::foreign(stream), Rc::default(), Some(start + limit));
+        let mut poll = |now| reactor.poll(now, None, &mut PollBudget::default());
+        poll(start);
+        assert_eq!(connection.borrow().state(), State::Open);
+        if with_id {
+            connection.borrow_mut().send_id(7);
+        }
+        connection.borrow_mut().send(crate::websocket::Kind::Binary, &[0; 1000]).unwrap();
+        connection.borrow_mut().flush();
+        poll(start + limit);
+        assert_eq!(connection.borrow().state(), State::Open, "not too early");
+        poll(start + limit + Duration::from_nanos(1));
+        let connection = connection.borrow();
+        (connection.state(), connection.failure().cloned())
+    }
+
+    #[test]
+    fn the_handshake_is_over_when_the_answer_and_the_id_have_been_taken() {
+        let late = || (State::Closed, Some(Failure::Timeout(Phase::Upgrade)));
+        let open = || (State::Open, None);
+        for (takes, with_id, expected) in [
+            (0, false, late()),
+            (ANSWER - 1, false, late()),
+            (ANSWER, false, open()),
+            (0, true, late()),
+            (ANSWER, true, late()),
+            (ANSWER + ID - 1, true, late()),
+            (ANSWER + ID, true, open()),
+            (ANSWER + ID + 500, true, open()),
+        ] {
+            assert_eq!(outcome(takes, with_id), expected, "{takes} {with_id}");
+        }
+    }
 }

@@ -7,11 +7,12 @@ use std::time::Instant;
 use super::SERVER_ID;
 use super::inbox::{Event, Inbox};
 use crate::config::{ConnectionConfig, PollBudget};
-use crate::connection::{DialLimit, SharedConnection, State, Target};
+use crate::connection::{Delivery, DialLimit, SharedConnection, State, Target};
 use crate::error::{Error, Failure, Phase};
 use crate::notice::Notices;
 use crate::reactor::{Reactor, SharedReactor};
-use crate::websocket::{Kind, close};
+use crate::stats::Stats;
+use crate::websocket::close;
 
 /// How a client is after a poll.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,26 +76,27 @@ impl Client {
         budget: &mut PollBudget,
         inbox: &mut Inbox,
         notices: &mut Notices,
+        stats: &mut Stats,
     ) -> Outcome {
-        // Without a listener nothing can fail to be accepted.
         let mut reactor = self.reactor.borrow_mut();
-        let _ = reactor.poll(now, None, budget);
+        reactor.poll(now, None, budget);
         while reactor.next_touched().is_some() {}
         let mut connection = self.connection.borrow_mut();
         if self.id == 0 {
             if let Some(first) = connection.receive() {
                 let Some(id) = parse_id(&first.data) else {
-                    connection.refuse_id();
-                    connection.report(now, notices);
+                    connection.leave_without_id(Failure::InvalidId);
+                    connection.report(now, notices, stats);
                     return Outcome::Failed;
                 };
                 self.id = id;
                 inbox.push_event(Event::PeerConnected(SERVER_ID));
             } else if connection.state() == State::Closed {
-                connection.report(now, notices);
+                connection.report(now, notices, stats);
                 return Outcome::Failed;
             } else if self.limit.is_some_and(|limit| now > limit) {
-                notices.verbose(format!("connection failed: {}", Failure::Timeout(Phase::Id)));
+                connection.leave_without_id(Failure::Timeout(Phase::Id));
+                connection.report(now, notices, stats);
                 return Outcome::Failed;
             } else {
                 return Outcome::Going;
@@ -110,7 +112,7 @@ impl Client {
             if delivered && self.end == End::Open {
                 self.end = End::NextPoll;
             } else {
-                connection.report(now, notices);
+                connection.report(now, notices, stats);
                 self.end = End::Signalled;
                 inbox.push_event(Event::PeerDisconnected(SERVER_ID));
             }
@@ -124,10 +126,16 @@ impl Client {
     }
 
     /// Sends to the server.
-    pub(super) fn send(&self, data: &[u8]) -> Result<(), Error> {
+    pub(super) fn send(
+        &self,
+        delivery: Delivery,
+        data: &[u8],
+        stats: &mut Stats,
+    ) -> Result<(), Error> {
         let mut connection = self.connection.borrow_mut();
-        let sent = connection.send(Kind::Binary, data);
+        let sent = connection.send_as(delivery, data);
         connection.flush_later();
+        connection.count_sent(&sent, stats);
         sent
     }
 

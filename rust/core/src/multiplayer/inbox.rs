@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use crate::memory::Charge;
+
 /// Something to be signalled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -32,6 +34,7 @@ pub(super) struct Inbox {
     /// Packets at the end of the queue that cannot be taken yet.
     hidden: usize,
     bytes: usize,
+    charge: Charge,
     /// Events of new peers in `events`.
     new_peers: usize,
     events: VecDeque<Event>,
@@ -48,6 +51,7 @@ impl Inbox {
         }
         self.bytes += data.len();
         self.packets.push_back(Packet { peer, data });
+        self.charge.follow(self.memory());
     }
 
     /// Queues an event. Those of new peers come before the packets of a poll, the others behind.
@@ -63,7 +67,9 @@ impl Inbox {
         let event = self.events.pop_front();
         match event {
             Some(Event::PeerConnected(_)) => self.new_peers -= 1,
-            _ => self.hidden = 0,
+            // Behind an event of an earlier poll new peers may wait, when a handler has polled.
+            _ if self.new_peers == 0 => self.hidden = 0,
+            _ => {}
         }
         event
     }
@@ -84,6 +90,7 @@ impl Inbox {
         }
         let packet = self.packets.pop_front()?;
         self.bytes -= packet.data.len();
+        self.charge.follow(self.memory());
         if self.packets.is_empty() && self.packets.capacity() > 4096 {
             self.packets = VecDeque::new();
         }
@@ -103,6 +110,16 @@ impl Inbox {
     /// Payload bytes of all packets.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Bytes by which the queue may grow within the memory limit of the process.
+    pub(super) fn memory_room(&self) -> usize {
+        self.charge.room(self.memory())
+    }
+
+    /// What the packets take, without what the allocator adds.
+    fn memory(&self) -> usize {
+        self.bytes + self.packets.len() * size_of::<Packet>()
     }
 
     pub(super) fn clear(&mut self) {
@@ -129,6 +146,19 @@ mod tests {
         assert_eq!(inbox.next_event(), Some(Event::PeerDisconnected(5)));
         assert_eq!(inbox.available(), 2);
         assert_eq!(inbox.next_event(), None);
+    }
+
+    #[test]
+    fn packets_stay_hidden_behind_an_event_of_an_earlier_poll() {
+        let mut inbox = Inbox::default();
+        inbox.push_event(Event::PeerDisconnected(5));
+        inbox.push_event(Event::PeerConnected(2));
+        inbox.push(2, Bytes::from_static(b"early"));
+        assert_eq!(inbox.next_event(), Some(Event::PeerDisconnected(5)));
+        assert_eq!(inbox.available(), 0);
+        assert_eq!(inbox.next_event(), Some(Event::PeerConnected(2)));
+        assert_eq!(inbox.next_event(), None);
+        assert_eq!(inbox.available(), 1);
     }
 
     #[test]

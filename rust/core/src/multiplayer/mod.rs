@@ -18,15 +18,17 @@ use self::inbox::Inbox;
 pub use self::inbox::{Event, Packet};
 use self::pace::Pace;
 use self::server::Server;
+use crate::admission::Admission;
 use crate::config::{
-    ConnectionConfig, DEFAULT_HANDSHAKE_TIMEOUT, MAX_WAITING_BYTES, MAX_WAITING_PACKETS, PollBudget,
+    AdmissionConfig, ConnectionConfig, DEFAULT_HANDSHAKE_TIMEOUT, PollBudget, WaitingLimits,
 };
-use crate::connection::{SharedConnection, Target, limit_after};
+use crate::connection::{Delivery, SharedConnection, Target, limit_after};
 use crate::error::Error;
 use crate::notice::{Notice, Notices};
 use crate::peer::Peer;
-use crate::reactor::Admission;
+use crate::stats::Stats;
 use crate::tls::ServerTls;
+use crate::transport::ByteStream;
 use crate::upgrade::check_config;
 
 /// The id of every server.
@@ -47,8 +49,14 @@ pub enum Status {
 pub struct MultiplayerPeer {
     /// Settings for connections made from now on.
     pub config: ConnectionConfig,
+    /// Whom a server lets in.
+    pub admission: AdmissionConfig,
     /// What one poll does at most.
     pub budget: PollBudget,
+    /// How much may have been received and not been taken.
+    pub waiting: WaitingLimits,
+    /// What has happened so far.
+    pub stats: Stats,
     handshake_timeout: Option<Duration>,
     mode: Mode,
     /// Counts the calls that start or end a session.
@@ -56,13 +64,12 @@ pub struct MultiplayerPeer {
     inbox: Inbox,
     notices: Notices,
     target: i32,
+    delivery: Delivery,
     pace: Pace,
     /// The number of the engine's present frame.
     frame: Box<dyn Fn() -> u64>,
     /// The time of the last call that was told it.
     now: Option<Instant>,
-    /// The settings as the last accepted connections got them.
-    shared_config: Option<Rc<ConnectionConfig>>,
 }
 
 #[derive(Default)]
@@ -87,17 +94,20 @@ impl MultiplayerPeer {
     pub fn new(frame: impl Fn() -> u64 + 'static) -> Self {
         Self {
             config: ConnectionConfig::default(),
+            admission: AdmissionConfig::default(),
             budget: PollBudget::default(),
+            waiting: WaitingLimits::default(),
+            stats: Stats::default(),
             handshake_timeout: None,
             mode: Mode::default(),
             session: 0,
             inbox: Inbox::default(),
             notices: Notices::default(),
             target: 0,
+            delivery: Delivery::default(),
             pace: Pace::default(),
             frame: Box::new(frame),
             now: None,
-            shared_config: None,
         }
     }
 
@@ -138,25 +148,54 @@ impl MultiplayerPeer {
         Ok(())
     }
 
+    /// Takes in a stream that somebody else has accepted, on the terms of the server's own sockets:
+    /// with its TLS, within the handshake timeout.
+    ///
+    /// # Errors
+    /// [`Error::Unconfigured`] unless this is a server.
+    pub fn accept(&mut self, stream: Box<dyn ByteStream>, now: Instant) -> Result<(), Error> {
+        let handshake_timeout = self.handshake_timeout();
+        let Mode::Server(server) = &self.mode else { return Err(Error::Unconfigured) };
+        let mut admission = Admission {
+            config: &self.admission,
+            connections: &self.config,
+            handshake_timeout,
+            is_refusing: false,
+            stats: &mut self.stats,
+            notices: &mut self.notices,
+        };
+        server.accept(stream, now, &mut admission);
+        Ok(())
+    }
+
     /// Does everything that can be done now, without waiting. New connections are left waiting while
     /// `refuse` is set.
     pub fn poll(&mut self, now: Instant, refuse: bool) {
         let before = self.inbox.len();
         self.now = Some(now);
         let mut budget = self.budget;
-        budget.frames = budget.frames.min(MAX_WAITING_PACKETS.saturating_sub(self.inbox.len()));
-        budget.bytes = budget.bytes.min(MAX_WAITING_BYTES.saturating_sub(self.inbox.bytes()));
-        let admission = (!refuse && self.is_server()).then(|| self.admission());
+        let waiting = self.waiting;
+        budget.frames = budget.frames.min(waiting.packets.saturating_sub(self.inbox.len()));
+        budget.bytes = budget.bytes.min(waiting.bytes.saturating_sub(self.inbox.bytes()));
+        budget.bytes = budget.bytes.min(self.inbox.memory_room());
+        let handshake_timeout = self.handshake_timeout();
         match &mut self.mode {
             Mode::Disconnected => {}
             Mode::Server(server) => {
-                let (inbox, notices) = (&mut self.inbox, &mut self.notices);
-                server.poll(now, admission.as_ref(), &mut budget, inbox, notices);
+                let mut admission = Admission {
+                    config: &self.admission,
+                    connections: &self.config,
+                    handshake_timeout,
+                    is_refusing: refuse,
+                    stats: &mut self.stats,
+                    notices: &mut self.notices,
+                };
+                server.poll(now, &mut admission, &mut budget, &mut self.inbox);
             }
             Mode::Client(client) => {
-                if client.poll(now, &mut budget, &mut self.inbox, &mut self.notices)
-                    == Outcome::Failed
-                {
+                let (inbox, notices) = (&mut self.inbox, &mut self.notices);
+                let outcome = client.poll(now, &mut budget, inbox, notices, &mut self.stats);
+                if outcome == Outcome::Failed {
                     self.close();
                 }
             }
@@ -227,8 +266,9 @@ impl MultiplayerPeer {
     ///
     /// # Errors
     /// [`Error::Unconfigured`] unless connected, [`Error::UnknownPeer`] for a target that is not
-    /// there, [`Error::NotOpen`] for one that is being disconnected, and [`Error::OutOfMemory`]
-    /// when there is no room; a broadcast then still goes to those who have room.
+    /// there, [`Error::NotOpen`] for one that is being disconnected, [`Error::OutOfMemory`] or
+    /// [`Error::MemoryLimit`] when there is no room; a broadcast then still goes to those who have
+    /// room. A target that is disconnected because it has no room does not fail a broadcast.
     pub fn put_packet(&mut self, data: &[u8]) -> Result<(), Error> {
         if self.status() != Status::Connected {
             return Err(Error::Unconfigured);
@@ -238,9 +278,9 @@ impl MultiplayerPeer {
         }
         let sent = match &mut self.mode {
             Mode::Disconnected => return Err(Error::Unconfigured),
-            Mode::Server(server) => server.send(self.target, data),
+            Mode::Server(server) => server.send(self.target, self.delivery, data, &mut self.stats),
             // Whatever the target is: the server is all that a client is connected to.
-            Mode::Client(client) => client.send(data),
+            Mode::Client(client) => client.send(self.delivery, data, &mut self.stats),
         };
         if !self.pace.put(&self.frame) {
             self.flush();
@@ -279,6 +319,11 @@ impl MultiplayerPeer {
     /// Sets whom packets are sent to: a peer, all (0), or all but one (its negated id).
     pub fn set_target(&mut self, target: i32) {
         self.target = target;
+    }
+
+    /// Sets whether packets may be lost. It has an effect with `drop_stale_packets` only.
+    pub fn set_delivery(&mut self, delivery: Delivery) {
+        self.delivery = delivery;
     }
 
     /// Disconnects a peer with a close frame; with `force` it is forgotten at once and not
@@ -369,7 +414,8 @@ impl MultiplayerPeer {
         }
     }
 
-    /// Time from accept or `create_client` until a peer is connected: name, TCP, upgrade and id.
+    /// Time from accept or `create_client` until a peer is connected: name, TCP, TLS, upgrade
+    /// and id.
     #[must_use]
     pub fn handshake_timeout(&self) -> Duration {
         self.handshake_timeout.unwrap_or(DEFAULT_HANDSHAKE_TIMEOUT)
@@ -403,18 +449,6 @@ impl MultiplayerPeer {
 
     fn no_packet(&self) -> Error {
         if self.status() == Status::Connected { Error::Unavailable } else { Error::Unconfigured }
-    }
-
-    /// The present settings, shared by the connections that are accepted with them.
-    fn admission(&mut self) -> Admission {
-        let config = self.shared_config.take().filter(|shared| **shared == self.config);
-        let config = config.unwrap_or_else(|| Rc::new(self.config.clone()));
-        self.shared_config = Some(config.clone());
-        let tls = match &self.mode {
-            Mode::Server(server) => server.tls().cloned(),
-            _ => None,
-        };
-        Admission { config, handshake_timeout: self.handshake_timeout(), tls }
     }
 }
 

@@ -8,20 +8,21 @@ use std::time::Instant;
 use rustc_hash::FxHashMap;
 
 use super::inbox::{Event, Inbox};
+use crate::admission::{Admission, Place};
 use crate::config::PollBudget;
-use crate::connection::{SharedConnection, State};
+use crate::connection::{Delivery, SharedConnection, State};
 use crate::error::Error;
-use crate::notice::Notices;
-use crate::reactor::{Admission, Reactor, SharedReactor};
+use crate::reactor::{Reactor, SharedReactor};
+use crate::stats::Stats;
 use crate::tls::ServerTls;
-use crate::websocket::{Kind, close};
+use crate::transport::{ByteStream, Transport};
+use crate::websocket::close;
 
 /// Place of a peer in the order of connection.
 type Order = u64;
 
 pub(super) struct Server {
     reactor: SharedReactor,
-    tls: Option<ServerTls>,
     peers: BTreeMap<Order, Peer>,
     by_id: FxHashMap<i32, Known>,
     by_serial: FxHashMap<u64, Order>,
@@ -44,6 +45,8 @@ struct Peer {
     connection: SharedConnection,
     /// `peer_disconnected` is due or under way.
     is_gone: bool,
+    /// Kept until the end has been signalled: the game never has more peers than places.
+    _place: Option<Place>,
 }
 
 impl Server {
@@ -53,10 +56,9 @@ impl Server {
         tls: Option<ServerTls>,
     ) -> Result<Self, Error> {
         let mut reactor = Reactor::new()?;
-        reactor.listen(port, bind_address)?;
+        reactor.listen(port, bind_address, tls)?;
         Ok(Self {
             reactor: Rc::new(RefCell::new(reactor)),
-            tls,
             peers: BTreeMap::new(),
             by_id: FxHashMap::default(),
             by_serial: FxHashMap::default(),
@@ -70,28 +72,31 @@ impl Server {
         &self.reactor
     }
 
-    pub(super) fn tls(&self) -> Option<&ServerTls> {
-        self.tls.as_ref()
-    }
-
     pub(super) fn local_port(&self) -> u16 {
         self.reactor.borrow().local_port()
+    }
+
+    /// Takes in a stream that somebody else has accepted.
+    pub(super) fn accept(
+        &self,
+        stream: Box<dyn ByteStream>,
+        now: Instant,
+        admission: &mut Admission<'_>,
+    ) {
+        self.reactor.borrow_mut().admit(Transport::foreign(stream), now, admission);
     }
 
     /// Takes in new peers, then the messages of all, then notes who has gone.
     pub(super) fn poll(
         &mut self,
         now: Instant,
-        admission: Option<&Admission>,
+        admission: &mut Admission<'_>,
         budget: &mut PollBudget,
         inbox: &mut Inbox,
-        notices: &mut Notices,
     ) {
         let mut gone = std::mem::take(&mut self.gone_next);
         let mut reactor = self.reactor.borrow_mut();
-        if let Err(error) = reactor.poll(now, admission, budget) {
-            notices.error(now, format!("cannot accept connections: {error}"));
-        }
+        reactor.poll(now, Some(admission), budget);
         let mut opened = Vec::new();
         let mut touched = std::mem::take(&mut self.touched);
         while let Some(connection) = reactor.next_touched() {
@@ -101,18 +106,20 @@ impl Server {
             } else if connection.borrow_mut().claim() {
                 opened.push((serial, connection));
             } else {
-                connection.borrow_mut().report(now, notices);
+                connection.borrow_mut().report(now, admission.notices, admission.stats);
             }
         }
         drop(reactor);
         opened.sort_unstable_by_key(|(serial, _)| *serial);
         for (serial, connection) in opened {
             // Refused since it was accepted; or the client gave up before it was answered.
-            if admission.is_none() || connection.borrow().state() == State::Closed {
+            if admission.is_refusing || connection.borrow().state() == State::Closed {
+                connection.borrow_mut().report(now, admission.notices, admission.stats);
                 connection.borrow_mut().leave();
                 continue;
             }
             let (order, id) = self.add(serial, connection);
+            admission.stats.joined += 1;
             inbox.push_event(Event::PeerConnected(id));
             touched.push(order);
         }
@@ -132,7 +139,7 @@ impl Server {
                 // Its last packets are delivered in this poll, its end is told in the next: a
                 // packet from an unknown sender would be dropped.
                 if delivered { &mut self.gone_next } else { &mut gone }.push(order);
-                connection.report(now, notices);
+                connection.report(now, admission.notices, admission.stats);
             }
         }
         self.touched = touched;
@@ -153,28 +160,38 @@ impl Server {
     }
 
     /// Sends to the peer `target`, to all (0), or to all but one (its negated id).
-    pub(super) fn send(&self, target: i32, data: &[u8]) -> Result<(), Error> {
+    pub(super) fn send(
+        &self,
+        target: i32,
+        delivery: Delivery,
+        data: &[u8],
+        stats: &mut Stats,
+    ) -> Result<(), Error> {
         if target > 0 {
             let connection = self.connection(target).ok_or(Error::UnknownPeer(target))?;
-            return send(connection, target, data);
+            return send(connection, target, delivery, data, stats);
         }
-        let mut full = Vec::new();
+        let mut refusal = None;
+        let mut full = 0;
         for peer in self.peers.values() {
             if i64::from(peer.id) == -i64::from(target) {
                 continue;
             }
-            // A peer that is on its way out does not fail a broadcast.
-            if let Err(Error::OutOfMemory { .. }) = send(&peer.connection, peer.id, data) {
-                full.push(peer.id);
+            match send(&peer.connection, peer.id, delivery, data, stats) {
+                // A peer that is on its way out does not fail a broadcast.
+                Ok(()) | Err(Error::NotOpen) => {}
+                Err(error) => {
+                    full += 1;
+                    refusal = Some(error);
+                }
             }
         }
-        match full.as_slice() {
-            [] => Ok(()),
-            [id] => Err(Error::OutOfMemory { size: data.len(), peers: format!("peer {id}") }),
-            many => {
-                let peers = format!("{} peers", many.len());
-                Err(Error::OutOfMemory { size: data.len(), peers })
+        match refusal {
+            None => Ok(()),
+            Some(Error::OutOfMemory { size, .. }) if full > 1 => {
+                Err(Error::OutOfMemory { size, peers: format!("{full} peers") })
             }
+            Some(error) => Err(error),
         }
     }
 
@@ -223,24 +240,32 @@ impl Server {
                 break id;
             }
         };
-        {
+        let place = {
             let mut connection = connection.borrow_mut();
-            connection.push(Kind::Binary, &id.to_le_bytes());
+            connection.send_id(id);
             connection.flush_later();
-        }
+            connection.take_place()
+        };
         let order = self.next_order;
         self.next_order += 1;
         self.by_id.insert(id, Known { order, connection: connection.clone() });
         self.by_serial.insert(serial, order);
-        self.peers.insert(order, Peer { id, connection, is_gone: false });
+        self.peers.insert(order, Peer { id, connection, is_gone: false, _place: place });
         (order, id)
     }
 }
 
-fn send(connection: &SharedConnection, id: i32, data: &[u8]) -> Result<(), Error> {
+fn send(
+    connection: &SharedConnection,
+    id: i32,
+    delivery: Delivery,
+    data: &[u8],
+    stats: &mut Stats,
+) -> Result<(), Error> {
     let mut connection = connection.borrow_mut();
-    let sent = connection.send(Kind::Binary, data);
+    let sent = connection.send_as(delivery, data);
     connection.flush_later();
+    connection.count_sent(&sent, stats);
     sent.map_err(|error| match error {
         Error::OutOfMemory { size, .. } => Error::OutOfMemory { size, peers: format!("peer {id}") },
         error => error,

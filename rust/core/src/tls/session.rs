@@ -116,7 +116,10 @@ impl Session {
     /// Writes the ciphertext that waits.
     pub(crate) fn write_out(&mut self, stream: &mut impl Write) -> io::Result<()> {
         while self.connection.wants_write() {
-            self.connection.write_tls(stream)?;
+            match self.connection.write_tls(stream) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                written => drop(written?),
+            }
         }
         Ok(())
     }

@@ -7,8 +7,10 @@ use crate::config::{MAX_HEAD_SIZE, MAX_HEADERS};
 /// It comes before the parser for two reasons: a parser would start from the first byte again
 /// with every piece that arrives, and it is more lenient about line ends than both sides of a
 /// connection should be (RFC 9112 section 2.2 lets a recipient take a bare LF for a line end).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct HeadFinder {
+    /// Most bytes that the head may have.
+    max_size: usize,
     /// Bytes that need no second look.
     scanned: usize,
     /// Where the line that is being scanned begins.
@@ -17,11 +19,22 @@ pub(super) struct HeadFinder {
     lines: usize,
 }
 
+impl Default for HeadFinder {
+    fn default() -> Self {
+        Self::new(MAX_HEAD_SIZE)
+    }
+}
+
 impl HeadFinder {
+    /// For a head of up to `max_size` bytes.
+    pub(super) fn new(max_size: usize) -> Self {
+        Self { max_size, scanned: 0, line_start: 0, lines: 0 }
+    }
+
     /// Length of the head with its empty line, or `None` if it does not end in `buf` yet. `buf` is
     /// everything received so far. The outcome does not depend on the pieces it came in.
     pub(super) fn find(&mut self, buf: &[u8]) -> Result<Option<usize>, HeadError> {
-        let limit = buf.len().min(MAX_HEAD_SIZE);
+        let limit = buf.len().min(self.max_size);
         while self.scanned < limit {
             let at = self.scanned;
             let after_cr = at > 0 && buf[at - 1] == b'\r';
@@ -49,7 +62,7 @@ impl HeadFinder {
             }
             self.scanned += 1;
         }
-        if limit == MAX_HEAD_SIZE {
+        if limit == self.max_size {
             return Err(HeadError::TooLarge);
         }
         Ok(None)

@@ -6,10 +6,12 @@
 //! arrives. Heads are taken strictly as RFC 9112 writes them: leniency towards line ends, folded
 //! lines or blanks is what makes two parties of one connection see different requests.
 
+mod allowed;
 pub mod client;
 mod head;
 pub mod server;
 
+pub use allowed::{check as check_allowed, set_origins, set_paths};
 pub use client::{Answer, AnswerError, AnswerReader};
 pub use server::{Refusal, Request, RequestReader};
 
@@ -23,6 +25,8 @@ const ACCEPT: &str = "Sec-WebSocket-Accept";
 const VERSION: &str = "Sec-WebSocket-Version";
 const PROTOCOL: &str = "Sec-WebSocket-Protocol";
 const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
+const ORIGIN: &str = "Origin";
+const RETRY_AFTER: &str = "Retry-After";
 
 /// Sets the extra header lines, unless one of them would end its line early.
 ///
@@ -67,7 +71,7 @@ fn check_lines(property: &'static str, lines: &[String]) -> Result<(), HeaderErr
     }
 }
 
-/// Why a setting cannot be part of a head. Its text is not shown, it may be a secret.
+/// Why an entry of a setting cannot be part of a head. Its text is not shown, it may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
     /// It would end its line early, so that the rest of it becomes a line of its own.
@@ -81,6 +85,21 @@ pub enum HeaderError {
     /// It would end the head early.
     #[error("entry {index} of handshake_headers is empty")]
     Empty {
+        /// Position in the list, from 0.
+        index: usize,
+    },
+    /// It is no path.
+    #[error("entry {index} of allowed_paths must begin with `/` and have no query and no blank")]
+    Path {
+        /// Position in the list, from 0.
+        index: usize,
+    },
+    /// It is no origin.
+    #[error(
+        "entry {index} of allowed_origins must be `scheme://host` or `scheme://host:port`, with \
+         no slash at the end, or `null`"
+    )]
+    Origin {
         /// Position in the list, from 0.
         index: usize,
     },

@@ -4,8 +4,8 @@ use tungstenite::handshake::derive_accept_key;
 
 use super::head::{HeadError, HeadFinder, RequestHead};
 use super::{
-    ACCEPT, CONNECTION, HOST, KEY, PROTOCOL, UPGRADE, VERSION, has_token, push_header, push_line,
-    single, tokens, values,
+    ACCEPT, CONNECTION, HOST, KEY, PROTOCOL, RETRY_AFTER, UPGRADE, VERSION, has_token, push_header,
+    push_line, single, tokens, values,
 };
 
 /// An upgrade request that is well-formed and asks for the version spoken here. Its sub-protocols
@@ -27,6 +27,16 @@ impl Request {
     /// Value of the first header line of that name; the case of the name does not matter.
     pub fn header(&self, name: &str) -> Option<&str> {
         values(&self.headers, name).next()
+    }
+
+    /// Values of all header lines of that name, in order; the case of the name does not matter.
+    pub fn header_values(&self, name: &str) -> impl Iterator<Item = &str> {
+        values(&self.headers, name)
+    }
+
+    /// The target without its query, as it was sent.
+    pub fn path(&self) -> &str {
+        self.target.split_once('?').map_or(&self.target, |(path, _)| path)
     }
 
     /// The URL that the client asked for, as far as a server can know it.
@@ -80,6 +90,13 @@ pub struct RequestReader {
 }
 
 impl RequestReader {
+    /// For a request whose head has up to `max_size` bytes. Default: [`MAX_HEAD_SIZE`].
+    ///
+    /// [`MAX_HEAD_SIZE`]: crate::config::MAX_HEAD_SIZE
+    pub fn new(max_size: usize) -> Self {
+        Self { finder: HeadFinder::new(max_size) }
+    }
+
     /// Looks at `buf`, which is everything received so far and only grows from call to call.
     ///
     /// `Ok(None)`: more bytes are needed. Otherwise the request and the length of its head; the
@@ -159,6 +176,11 @@ impl Refusal {
                 push_header(&mut bytes, UPGRADE, "websocket");
                 push_header(&mut bytes, VERSION, "13");
             }
+            // A connection more is allowed within a second.
+            429 => push_header(&mut bytes, RETRY_AFTER, "1"),
+            // A place is free when somebody leaves: nobody who waits for one minds 5 seconds, and
+            // a crowd that asks so seldom costs next to nothing.
+            503 => push_header(&mut bytes, RETRY_AFTER, "5"),
             _ => {}
         }
         // Who sends Upgrade has to name it in Connection (RFC 9110 section 7.8).
@@ -194,9 +216,12 @@ fn reason_phrase(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",
         403 => "Forbidden",
+        404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
         426 => "Upgrade Required",
+        // RFC 6585, as 431.
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         503 => "Service Unavailable",
         _ => "Refused",
@@ -483,7 +508,12 @@ mod tests {
         );
         assert!(text(405, "x").contains("\r\nAllow: GET\r\n"));
         assert!(text(431, "x").starts_with("HTTP/1.1 431 Request Header Fields Too Large\r\n"));
-        assert!(text(503, "x").starts_with("HTTP/1.1 503 Service Unavailable\r\n"));
+        let busy = text(503, "x");
+        assert!(busy.starts_with("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n"));
+        let often = text(429, "x");
+        assert!(often.starts_with("HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\n"));
+        assert!(text(404, "x").starts_with("HTTP/1.1 404 Not Found\r\n"));
+        assert!(text(403, "x").starts_with("HTTP/1.1 403 Forbidden\r\n"));
     }
 
     #[test]

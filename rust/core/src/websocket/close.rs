@@ -8,8 +8,13 @@ pub const GOING_AWAY: u16 = 1001;
 pub const PROTOCOL_ERROR: u16 = 1002;
 /// Text that is not UTF-8.
 pub const INVALID_DATA: u16 = 1007;
+/// A limit that the endpoint sets: `max_fragments`, `inbound_packets_per_second`,
+/// `inbound_bytes_per_second`.
+pub const POLICY_VIOLATION: u16 = 1008;
 /// A message over `inbound_buffer_size`.
 pub const TOO_BIG: u16 = 1009;
+/// The other side reads too slowly; it may try again. Of the registry.
+pub const TRY_AGAIN_LATER: u16 = 1013;
 
 /// Longest reason in bytes: a control frame carries 125 bytes, two of them are the code.
 pub const MAX_REASON: usize = 123;

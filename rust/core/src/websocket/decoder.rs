@@ -5,13 +5,15 @@
 //! that arrives whole is copied once, unmasked, into the arena that all connections share.
 
 use std::io::Cursor;
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::utf8::Utf8Check;
-use super::{Kind, Message, Role, Violation, close, mask};
+use super::{Kind, Limit, Message, Role, Violation, close, mask};
+use crate::rate::{Exceeded, Rate};
 
 /// Longest frame header: two bytes, eight of length, four of mask.
 const MAX_HEADER: usize = 14;
@@ -41,6 +43,10 @@ pub(super) enum Incoming {
 pub(super) struct Decoder {
     role: Role,
     limit: usize,
+    /// Most frames of a message, at least 1.
+    max_fragments: u32,
+    /// What may come a second, if that is limited.
+    rate: Option<Box<Rate>>,
     head: [u8; MAX_HEADER],
     head_len: usize,
     frame: Option<Frame>,
@@ -64,20 +70,43 @@ struct Partial {
     kind: Kind,
     data: BytesMut,
     utf8: Utf8Check,
+    /// Frames that have begun.
+    frames: u32,
 }
 
 impl Decoder {
-    /// A decoder for the stream that `role` receives; messages may have `limit` bytes.
+    /// A decoder for the stream that `role` receives; messages may have `limit` bytes, which is the
+    /// only limit unless [`Decoder::set_limits`] sets others.
     pub(super) fn new(role: Role, limit: usize) -> Self {
         Self {
             role,
             limit,
+            max_fragments: u32::MAX,
+            rate: None,
             head: [0; MAX_HEADER],
             head_len: 0,
             frame: None,
             partial: None,
             control: BytesMut::new(),
         }
+    }
+
+    /// Sets how many frames a message may have, at least 1, and how much may come a second.
+    pub(super) fn set_limits(&mut self, max_fragments: u32, rate: Option<Box<Rate>>) {
+        self.max_fragments = max_fragments;
+        self.rate = rate;
+    }
+
+    /// See [`Rate::refill`].
+    pub(super) fn refill(&mut self, now: Instant, caught_up: Option<Instant>) {
+        if let Some(rate) = &mut self.rate {
+            rate.refill(now, caught_up);
+        }
+    }
+
+    /// Bytes that have arrived of a message that is not complete.
+    pub(super) fn incomplete(&self) -> usize {
+        self.partial.as_ref().map_or(0, |partial| partial.data.len())
     }
 
     /// The payload of the control frame returned last.
@@ -95,13 +124,19 @@ impl Decoder {
         input: &mut &[u8],
         arena: &mut BytesMut,
     ) -> Result<Option<Incoming>, Violation> {
-        let frame = match self.frame.take() {
-            Some(frame) => Some(frame),
-            None => self.read_header(input)?,
+        let (frame, begun) = match self.frame.take() {
+            Some(frame) => (Some(frame), 0),
+            None => (self.read_header(input)?, 1),
         };
         let Some(mut frame) = frame else { return Ok(None) };
         let (piece, rest) = input.split_at((frame.len - frame.seen).min(input.len()));
         *input = rest;
+        if let Some(rate) = &mut self.rate {
+            rate.take(begun, piece.len()).map_err(|exceeded| match exceeded {
+                Exceeded::Packets => Limit::Packets,
+                Exceeded::Bytes => Limit::Bytes,
+            })?;
+        }
         let seen = frame.seen;
         frame.seen += piece.len();
         let complete = frame.seen == frame.len;
@@ -145,8 +180,10 @@ impl Decoder {
         self.check(&header, header_len, len)?;
         // `check` bounds the length by `limit`, which is a usize.
         let len = len as usize;
-        if matches!(header.opcode, OpCode::Control(_)) {
-            self.control.clear();
+        match (header.opcode, &mut self.partial) {
+            (OpCode::Control(_), _) => self.control.clear(),
+            (OpCode::Data(_), Some(partial)) => partial.frames += 1,
+            (OpCode::Data(_), None) => {}
         }
         Ok(Some(Frame {
             opcode: header.opcode,
@@ -188,9 +225,13 @@ impl Decoder {
                 Err(Violation::protocol("a message inside a fragmented message"))
             }
             OpCode::Data(_) => {
-                let before = self.partial.as_ref().map_or(0, |partial| partial.data.len());
-                if len > (self.limit - before) as u64 {
-                    return Err(Violation::new(close::TOO_BIG, "a message over the limit"));
+                if len > (self.limit - self.incomplete()) as u64 {
+                    return Err(Limit::Message.into());
+                }
+                // Another frame follows one that is not the last.
+                let before = self.partial.as_ref().map_or(0, |partial| partial.frames);
+                if !header.is_final && before + 1 >= self.max_fragments {
+                    return Err(Limit::Fragments.into());
                 }
                 Ok(())
             }
@@ -220,7 +261,7 @@ impl Decoder {
             return Ok(Some(Message { kind, data }));
         }
         let partial = self.partial.get_or_insert_with(|| {
-            Box::new(Partial { kind, data: BytesMut::new(), utf8: Utf8Check::default() })
+            Box::new(Partial { kind, data: BytesMut::new(), utf8: Utf8Check::default(), frames: 1 })
         });
         let from = partial.data.len();
         if partial.data.capacity() < from + piece.len() {
@@ -351,6 +392,29 @@ mod tests {
         assert_eq!(decode_pieces(1000, &[&parts]).1.unwrap().code, close::TOO_BIG);
         let parts = [frame(0x02, &[7; 600]), frame(0x80, &[7; 400])].concat();
         assert_eq!(decode_pieces(1000, &[&parts]), (vec![binary(&[7; 1000])], None));
+    }
+
+    #[test]
+    fn fragments_are_counted_and_one_too_many_is_known_from_the_header_before_it() {
+        let decode = |bytes: &[u8]| {
+            let mut decoder = Decoder::new(Role::Server, 65535);
+            decoder.set_limits(3, None);
+            let mut input = bytes;
+            let mut arena = BytesMut::new();
+            loop {
+                match decoder.next(&mut input, &mut arena) {
+                    Ok(Some(_)) => {}
+                    Ok(None) => return None,
+                    Err(violation) => return Some(violation),
+                }
+            }
+        };
+        let start = [frame(0x02, b"a"), frame(0x89, b"ping"), frame(0x00, b"")].concat();
+        let message = [start.clone(), frame(0x80, b"c")].concat();
+        assert_eq!(decode(&message.repeat(3)), None);
+        let too_many = [start, frame(0x00, b"c")[..6].to_vec()].concat();
+        assert_eq!(decode(&too_many[..too_many.len() - 1]), None);
+        assert_eq!(decode(&too_many), Some(Limit::Fragments.into()));
     }
 
     #[test]

@@ -8,6 +8,8 @@ mod decoder;
 mod mask;
 mod utf8;
 
+use std::time::Instant;
+
 use bytes::{Bytes, BytesMut};
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
@@ -15,6 +17,7 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 pub use self::close::CloseFrame;
 use self::decoder::{Decoder, Incoming};
 use crate::outbox::Outbox;
+use crate::rate::Rate;
 
 /// Memory that received packets share, in bytes: taken at once, and again when all of it is free.
 pub const ARENA_SIZE: usize = 64 * 1024;
@@ -53,30 +56,65 @@ pub struct Message {
 
 /// The rule that the other side broke, and the code that the connection fails with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{rule} (close code {code})")]
+#[error("{}: {rule} (close code {code})", self.kind())]
 pub struct Violation {
     /// The close code to send.
     pub code: u16,
     /// What was wrong, in words.
     pub rule: &'static str,
+    /// The limit, if it is none of the protocol's rules.
+    pub limit: Option<Limit>,
+}
+
+/// A limit that this side sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// `inbound_buffer_size`.
+    Message,
+    /// `max_fragments`.
+    Fragments,
+    /// `inbound_packets_per_second`.
+    Packets,
+    /// `inbound_bytes_per_second`.
+    Bytes,
+}
+
+impl From<Limit> for Violation {
+    fn from(limit: Limit) -> Self {
+        let (code, rule) = match limit {
+            Limit::Message => (close::TOO_BIG, "a message over inbound_buffer_size"),
+            Limit::Fragments => (close::POLICY_VIOLATION, "a message over max_fragments"),
+            Limit::Packets => (close::POLICY_VIOLATION, "over inbound_packets_per_second"),
+            Limit::Bytes => (close::POLICY_VIOLATION, "over inbound_bytes_per_second"),
+        };
+        Self { code, rule, limit: Some(limit) }
+    }
 }
 
 impl Violation {
     fn new(code: u16, rule: &'static str) -> Self {
-        Self { code, rule }
+        Self { code, rule, limit: None }
+    }
+
+    fn kind(&self) -> &'static str {
+        if self.limit.is_some() { "over a limit" } else { "protocol violation" }
     }
 
     fn protocol(rule: &'static str) -> Self {
         Self::new(close::PROTOCOL_ERROR, rule)
     }
 
-    /// The reason that this side shows; it is not sent.
+    /// The reason that this side shows. The engine's class sends none with the codes that it knows;
+    /// with 1008, which can mean anything, it is sent.
     #[must_use]
     pub fn reason(&self) -> &'static str {
-        match self.code {
-            close::TOO_BIG => "Message too big",
-            close::INVALID_DATA => "Invalid frame payload data",
-            _ => "Protocol error",
+        match (self.limit, self.code) {
+            (Some(Limit::Message), _) => "Message too big",
+            (Some(Limit::Fragments), _) => "Too many fragments",
+            (Some(Limit::Packets), _) => "Too many packets per second",
+            (Some(Limit::Bytes), _) => "Too many bytes per second",
+            (None, close::INVALID_DATA) => "Invalid frame payload data",
+            (None, _) => "Protocol error",
         }
     }
 }
@@ -103,7 +141,7 @@ pub struct WebSocket {
     /// The rule that was broken; nothing is read after it.
     violation: Option<Violation>,
     /// Payload of a ping that is answered when there is room again.
-    owed_pong: Option<Bytes>,
+    owed_pong: Option<Box<[u8]>>,
     /// A pong has arrived since [`WebSocket::take_pong`] was last called.
     pong: bool,
 }
@@ -122,6 +160,24 @@ impl WebSocket {
             owed_pong: None,
             pong: false,
         }
+    }
+
+    /// The same with further limits: frames per message, at least 1, and how much may come a second.
+    #[must_use]
+    pub fn limited(mut self, max_fragments: u32, rate: Option<Box<Rate>>) -> Self {
+        self.decoder.set_limits(max_fragments, rate);
+        self
+    }
+
+    /// Tells the limits per second what time it is; see [`Rate::refill`].
+    pub fn refill(&mut self, now: Instant, caught_up: Option<Instant>) {
+        self.decoder.refill(now, caught_up);
+    }
+
+    /// Bytes that have arrived of a message that is not complete.
+    #[must_use]
+    pub fn incomplete(&self) -> usize {
+        self.decoder.incomplete()
     }
 
     /// Takes bytes off the front of `input` until a message is complete; `None` when `input` or
@@ -202,7 +258,9 @@ impl WebSocket {
             return;
         };
         if self.state == State::Open {
-            let frame = CloseFrame::new(violation.code, "");
+            let is_told = violation.code == close::POLICY_VIOLATION;
+            let reason = if is_told { violation.reason() } else { "" };
+            let frame = CloseFrame::new(violation.code, reason);
             self.push_frame(OpCode::Control(Control::Close), &frame.payload(), outbox);
         }
         self.state = State::Closed;
@@ -240,7 +298,7 @@ impl WebSocket {
         if outbox.bytes().len() < PONG_BACKLOG && self.owed_pong.is_none() {
             self.push_frame(OpCode::Control(Control::Pong), self.decoder.control(), outbox);
         } else {
-            self.owed_pong = Some(Bytes::copy_from_slice(self.decoder.control()));
+            self.owed_pong = Some(self.decoder.control().into());
         }
     }
 

@@ -17,6 +17,7 @@ use mio_websocket_core::connection::{State, Target};
 use mio_websocket_core::dial::Resolve;
 use mio_websocket_core::error::Error;
 use mio_websocket_core::multiplayer::{Event, MultiplayerPeer, Status};
+use mio_websocket_core::notice::{Notice, Severity};
 use mio_websocket_core::peer::Peer;
 use socket2::{Domain, Socket, Type};
 use tungstenite::protocol::WebSocketConfig;
@@ -57,6 +58,12 @@ pub(crate) fn bounded(test: impl FnOnce() + Send + 'static) {
     let thread = std::thread::spawn(test);
     eventually(|| thread.is_finished());
     finish(thread);
+}
+
+/// Lets a poll take as long as it needs, however busy the machine is.
+pub(crate) fn take_all_the_time(peer: &mut MultiplayerPeer) {
+    peer.budget.time = Duration::from_secs(3600);
+    peer.budget.handshakes = Duration::from_secs(3600);
 }
 
 /// Gives the kernel time to deliver what has been sent on loopback.
@@ -198,6 +205,52 @@ impl Node {
 
     pub(crate) fn is_connected(&self) -> bool {
         self.peer.status() == Status::Connected
+    }
+
+    /// A packet from `client` arrives and so does the answer to it; what others sent meanwhile.
+    #[track_caller]
+    pub(crate) fn plays_on(&mut self, client: &mut Raw, id: i32) -> Vec<(i32, Vec<u8>)> {
+        let packet = (id, b"well behaved".to_vec());
+        client.send(&masked(0x82, &packet.1));
+        let mut others = Vec::new();
+        eventually(|| {
+            self.poll();
+            others.extend(self.take());
+            others.contains(&packet)
+        });
+        others.retain(|other| *other != packet);
+        self.put(id, b"answer").unwrap();
+        self.peer.flush();
+        assert_eq!(client.frame(), Some((0x82, b"answer".to_vec())));
+        others
+    }
+
+    /// A client of this server, plain bytes, that reads nothing and has little room for what is on
+    /// its way.
+    #[track_caller]
+    pub(crate) fn join_slow(&mut self) -> (Raw, i32) {
+        let raw = Raw::connect_small(self.port());
+        self.upgrade(raw)
+    }
+
+    /// The lines of the log that have not been looked at.
+    pub(crate) fn notices(&mut self) -> Vec<Notice> {
+        std::iter::from_fn(|| self.peer.next_notice()).collect()
+    }
+
+    /// There is one line in the log, for verbose logs, with `text` in it.
+    #[track_caller]
+    pub(crate) fn notes_once(&mut self, text: &str) {
+        let notices = self.notices();
+        let [Notice { severity: Severity::Verbose, text: line }] = notices.as_slice() else {
+            panic!("{notices:?}");
+        };
+        assert!(line.contains(text), "{line}");
+    }
+
+    /// Bytes that wait for the peer `id`.
+    pub(crate) fn buffered(&self, id: i32) -> usize {
+        self.peer.connection(id).unwrap().borrow().buffered()
     }
 
     /// Polls until a script in another thread has ended; what it returned.
@@ -522,6 +575,13 @@ fn encode(first: u8, mask: u8, payload: &[u8]) -> Vec<u8> {
 /// The payload of a close frame.
 pub(crate) fn close_payload(code: u16, reason: &str) -> Vec<u8> {
     [&code.to_be_bytes(), reason.as_bytes()].concat()
+}
+
+/// A packet that shows its place in the order.
+pub(crate) fn numbered(number: u32, size: usize) -> Vec<u8> {
+    let mut packet = number.to_le_bytes().to_vec();
+    packet.resize(size, number as u8);
+    packet
 }
 
 /// A blocking socket and what has been read from it ahead.

@@ -56,6 +56,14 @@ pub(crate) fn eventually(mut attempt: impl FnMut() -> bool) {
     until(|| attempt().then_some(()));
 }
 
+/// Runs a test that a poll which never returns would hang.
+#[track_caller]
+pub(crate) fn bounded(test: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::spawn(test);
+    eventually(|| thread.is_finished());
+    finish(thread);
+}
+
 /// An authority and a server's certificate signed by it, for [`NAME`] and 127.0.0.1.
 pub(crate) struct Identity {
     pub(crate) root: String,

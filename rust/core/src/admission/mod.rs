@@ -1,0 +1,243 @@
+//! Who is let in: the places of those who are in, the order of those who want to be, and how often
+//! an address may come.
+//!
+//! The [reactor](crate::reactor) asks when a connection has been accepted, a
+//! [connection](crate::connection) when its request is complete.
+
+mod rates;
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::rc::Rc;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use mio::Token;
+use mio::net::TcpStream;
+
+use self::rates::Rates;
+use crate::config::{AdmissionConfig, ConnectionConfig};
+use crate::notice::Notices;
+use crate::stats::Stats;
+use crate::tls::ServerTls;
+use crate::transport::{Transport, plain};
+use crate::upgrade::{Refusal, Request, check_allowed};
+
+/// Pause after an accept that failed for want of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Time between two lines in the log about that: it can last for hours.
+const ACCEPT_NOTICE: Duration = Duration::from_secs(10);
+/// The answer to a connection of an address that comes too often.
+static TOO_MANY: LazyLock<Vec<u8>> =
+    LazyLock::new(|| Refusal::new(429, "too many connections from this address").to_bytes());
+
+/// How a server takes in newcomers in one poll, and where it writes down what came of it.
+pub struct Admission<'a> {
+    /// Who is let in.
+    pub config: &'a AdmissionConfig,
+    /// The settings of their connections.
+    pub connections: &'a ConnectionConfig,
+    /// Time from accept until the answer, and the id, have been handed to the kernel.
+    pub handshake_timeout: Duration,
+    /// New connections are left waiting.
+    pub is_refusing: bool,
+    /// Counts.
+    pub stats: &'a mut Stats,
+    /// Lines for the log.
+    pub notices: &'a mut Notices,
+}
+
+/// What a listener knows of those who come to it.
+#[derive(Default)]
+pub(crate) struct Entrance {
+    pub(crate) newcomers: Newcomers,
+    /// Who the listener is, if it speaks TLS.
+    tls: Option<ServerTls>,
+    /// Nothing is accepted before that.
+    pause: Option<Instant>,
+    /// When the log was last told that nothing can be accepted.
+    notice: Option<Instant>,
+    /// The settings of the connections that were accepted last.
+    shared: Rc<ConnectionConfig>,
+    places: Places,
+    rates: Rates,
+}
+
+impl Entrance {
+    /// Of a listener that speaks TLS, or not.
+    pub(crate) fn new(tls: Option<ServerTls>) -> Self {
+        Self { tls, ..Self::default() }
+    }
+
+    /// Whether connections can be accepted.
+    pub(crate) fn is_open(&self, now: Instant) -> bool {
+        self.pause.is_none_or(|until| now >= until)
+    }
+
+    /// A connection could not be accepted: none is for a while.
+    pub(crate) fn failed(
+        &mut self,
+        error: &io::Error,
+        now: Instant,
+        admission: &mut Admission<'_>,
+    ) {
+        admission.stats.accept_errors += 1;
+        self.pause = now.checked_add(ACCEPT_PAUSE);
+        let is_said = |said: Instant| now.saturating_duration_since(said) < ACCEPT_NOTICE;
+        if !self.notice.is_some_and(is_said) {
+            self.notice = Some(now);
+            let text = format_args!("cannot accept connections for now: {error}");
+            admission.notices.error(now, text);
+        }
+    }
+
+    /// What a connection that has been accepted is read through; none if its address comes too
+    /// often.
+    pub(crate) fn admit(
+        &mut self,
+        mut stream: TcpStream,
+        address: SocketAddr,
+        now: Instant,
+        admission: &mut Admission<'_>,
+    ) -> Option<Transport> {
+        admission.stats.accepted += 1;
+        let per_second = admission.config.connections_per_second_per_address;
+        if !self.rates.allows(address.ip(), per_second, now) {
+            admission.stats.refused_rate += 1;
+            let text = format_args!("{}: too many connections from this address", plain(address));
+            admission.notices.verbose(now, text);
+            // Nothing is said where a TLS handshake would have to come first.
+            if self.tls.is_none() {
+                // The kernel of a new connection takes these few bytes, or it has gone. A request
+                // that is left unread would make it reset the connection and take the answer back.
+                let _ = stream.write(&TOO_MANY);
+                let _ = stream.shutdown(Shutdown::Write);
+                let _ = stream.read(&mut [0; 4096]);
+            }
+            return None;
+        }
+        self.secure(Transport::tcp(stream), now, admission)
+    }
+
+    /// Puts the listener's TLS on a stream, if it speaks TLS.
+    pub(crate) fn secure(
+        &self,
+        transport: Transport,
+        now: Instant,
+        admission: &mut Admission<'_>,
+    ) -> Option<Transport> {
+        let Some(tls) = &self.tls else {
+            return Some(transport);
+        };
+        let secured = transport.secure_server(tls);
+        let note = |error| admission.notices.error(now, format_args!("tls cannot start: {error}"));
+        secured.map_err(note).ok()
+    }
+
+    /// `config` as a new connection gets it: those that were accepted with the same share it.
+    pub(crate) fn share(&mut self, config: &ConnectionConfig) -> Rc<ConnectionConfig> {
+        if *self.shared != *config {
+            self.shared = Rc::new(config.clone());
+        }
+        self.shared.clone()
+    }
+
+    /// What requests are judged by.
+    pub(crate) fn door<'a>(&'a self, config: &'a AdmissionConfig) -> Door<'a> {
+        Door { config, places: &self.places }
+    }
+}
+
+/// What a request is judged by.
+pub(crate) struct Door<'a> {
+    config: &'a AdmissionConfig,
+    places: &'a Places,
+}
+
+impl Door<'_> {
+    /// Whether what is asked for is allowed.
+    pub(crate) fn check(&self, request: &Request) -> Result<(), Refusal> {
+        check_allowed(request, self.config)
+    }
+
+    /// A place for one that may come in, if there is one.
+    pub(crate) fn place(&self) -> Result<Place, Refusal> {
+        let most = self.config.max_clients;
+        if most > 0 && self.places.taken.get() >= most {
+            return Err(Refusal::new(503, "the server is full"));
+        }
+        Ok(self.places.take())
+    }
+}
+
+/// How many are in.
+#[derive(Debug, Default)]
+struct Places {
+    taken: Rc<Cell<u32>>,
+}
+
+impl Places {
+    fn take(&self) -> Place {
+        self.taken.set(self.taken.get() + 1);
+        Place(self.taken.clone())
+    }
+}
+
+/// One client's place, which is free again when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Place(Rc<Cell<u32>>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+/// The connections that have been accepted and are not in, in the order of arrival.
+#[derive(Debug, Default)]
+pub(crate) struct Newcomers {
+    by_serial: BTreeMap<u64, Token>,
+}
+
+impl Newcomers {
+    pub(crate) fn add(&mut self, serial: u64, token: Token) {
+        self.by_serial.insert(serial, token);
+    }
+
+    /// It is in, or has gone.
+    pub(crate) fn remove(&mut self, serial: u64) {
+        self.by_serial.remove(&serial);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_serial.len()
+    }
+
+    /// The one that has been here longest, if there are more than `most`.
+    pub(crate) fn pop_beyond(&mut self, most: usize) -> Option<Token> {
+        if self.len() <= most {
+            return None;
+        }
+        self.by_serial.pop_first().map(|(_, token)| token)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_free_again_when_it_is_dropped() {
+        let config = AdmissionConfig { max_clients: 2, ..AdmissionConfig::default() };
+        let places = Places::default();
+        let door = Door { config: &config, places: &places };
+        let first = door.place().unwrap();
+        let _second = door.place().unwrap();
+        assert_eq!(door.place().unwrap_err().status, 503);
+        drop(first);
+        assert!(door.place().is_ok());
+    }
+}

@@ -1,0 +1,100 @@
+//! What has happened to a server or client since it was made, in numbers. Plain data.
+
+/// Counts. None of them ever goes down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// TCP connections accepted.
+    pub accepted: u64,
+    /// Clients that became peers.
+    pub joined: u64,
+    /// Clients refused because `max_clients` were in: HTTP status 503.
+    pub refused_full: u64,
+    /// Clients refused because their address came too often: HTTP status 429, or with TLS nothing.
+    pub refused_rate: u64,
+    /// Clients refused for a path that is not allowed: HTTP status 404.
+    pub refused_path: u64,
+    /// Clients refused for an origin that is not allowed: HTTP status 403.
+    pub refused_origin: u64,
+    /// Clients refused for another reason: requests that are malformed, too large, or not for a
+    /// WebSocket; no common sub-protocol.
+    pub refused_request: u64,
+    /// TLS handshakes that failed.
+    pub failed_tls: u64,
+    /// Handshakes that took longer than `handshake_timeout`.
+    pub handshake_timeouts: u64,
+    /// Handshakes given up for newer ones: there were more than `max_pending_handshakes`, or the
+    /// system had no descriptors left.
+    pub handshakes_displaced: u64,
+    /// Times that the system could not accept: no descriptors or no memory left.
+    pub accept_errors: u64,
+    /// Connections closed for a message over `inbound_buffer_size`: close code 1009.
+    pub closed_too_big: u64,
+    /// Connections closed for a message of more than `max_fragments` frames: close code 1008.
+    pub closed_fragments: u64,
+    /// Connections closed for more than `inbound_packets_per_second` or `inbound_bytes_per_second`:
+    /// close code 1008.
+    pub closed_rate: u64,
+    /// Connections closed for breaking the protocol otherwise: close codes 1002 and 1007.
+    pub closed_protocol: u64,
+    /// Connections closed because they read too slowly: close code 1013.
+    pub closed_overflow: u64,
+    /// Connections closed because they held most of an incomplete message when the memory limit was
+    /// reached: close code 1013.
+    pub closed_memory: u64,
+    /// Packets that `put_packet` refused because a queue had no room; a broadcast counts for each
+    /// peer without room.
+    pub packets_refused: u64,
+    /// Packets sent in an unreliable mode that were dropped, or replaced by newer ones, because the
+    /// peer read too slowly; a broadcast counts for each such peer.
+    pub packets_dropped: u64,
+}
+
+impl Stats {
+    /// All counts with their names, in the order of the fields.
+    pub fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        // Taken apart without `..`, so that no field can be forgotten here.
+        let Self {
+            accepted,
+            joined,
+            refused_full,
+            refused_rate,
+            refused_path,
+            refused_origin,
+            refused_request,
+            failed_tls,
+            handshake_timeouts,
+            handshakes_displaced,
+            accept_errors,
+            closed_too_big,
+            closed_fragments,
+            closed_rate,
+            closed_protocol,
+            closed_overflow,
+            closed_memory,
+            packets_refused,
+            packets_dropped,
+        } = *self;
+        [
+            ("accepted", accepted),
+            ("joined", joined),
+            ("refused_full", refused_full),
+            ("refused_rate", refused_rate),
+            ("refused_path", refused_path),
+            ("refused_origin", refused_origin),
+            ("refused_request", refused_request),
+            ("failed_tls", failed_tls),
+            ("handshake_timeouts", handshake_timeouts),
+            ("handshakes_displaced", handshakes_displaced),
+            ("accept_errors", accept_errors),
+            ("closed_too_big", closed_too_big),
+            ("closed_fragments", closed_fragments),
+            ("closed_rate", closed_rate),
+            ("closed_protocol", closed_protocol),
+            ("closed_overflow", closed_overflow),
+            ("closed_memory", closed_memory),
+            ("packets_refused", packets_refused),
+            ("packets_dropped", packets_dropped),
+        ]
+        .into_iter()
+    }
+}
