@@ -1,6 +1,6 @@
 //! One client: a connection from its upgrade on.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -8,7 +8,7 @@ use crate::frame::{self, Opcode};
 use crate::stream::Stream;
 
 /// Key and answer are the example of RFC 6455, section 1.3.
-const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
+pub(crate) const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Version: 13\r\n\r\n";
 pub(crate) const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
@@ -18,6 +18,8 @@ const NORMAL_CLOSURE: [u8; 2] = 1000u16.to_be_bytes();
 /// A client that is connecting or connected.
 pub(crate) struct Client {
     pub(crate) link: Link,
+    /// It reads nothing at present.
+    pub(crate) is_paused: bool,
     /// The start of a message of which more must come.
     incoming: Vec<u8>,
     state: State,
@@ -33,6 +35,21 @@ enum State {
     Leaving,
     /// So has the server.
     Left,
+    /// The server was the first to send one.
+    Dismissed,
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Before the client had an id.
+    Unopened,
+    /// Without a close frame from the server.
+    Cut,
+    /// The client said goodbye, and so did the server.
+    Left,
+    /// The server said goodbye.
+    Dismissed,
 }
 
 /// The way out of a client.
@@ -51,12 +68,14 @@ pub(crate) enum Incoming<'a> {
     /// The client has an id.
     Opened,
     Message(&'a [u8]),
+    Pong(&'a [u8]),
 }
 
 impl Client {
-    pub(crate) fn new(index: usize, stream: Stream) -> Self {
-        let link = Link { index, id: 0, stream, out: REQUEST.to_vec(), written: 0 };
-        Self { link, incoming: Vec::new(), state: State::Upgrading }
+    /// A client that begins with `request`.
+    pub(crate) fn new(index: usize, stream: Stream, request: &[u8]) -> Self {
+        let link = Link { index, id: 0, stream, out: request.to_vec(), written: 0 };
+        Self { link, is_paused: false, incoming: Vec::new(), state: State::Upgrading }
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -67,6 +86,16 @@ impl Client {
         matches!(self.state, State::Upgrading | State::Naming)
     }
 
+    /// What the end of the connection would be now.
+    pub(crate) fn end(&self) -> End {
+        match self.state {
+            State::Upgrading | State::Naming => End::Unopened,
+            State::Open | State::Leaving => End::Cut,
+            State::Left => End::Left,
+            State::Dismissed => End::Dismissed,
+        }
+    }
+
     /// Says goodbye; the server ends the connection.
     pub(crate) fn leave(&mut self) -> Result<()> {
         self.state = State::Leaving;
@@ -75,9 +104,11 @@ impl Client {
     }
 
     /// Reads what is there. Whether the server may send more; it has ended the connection if not.
+    /// With `ended` its end may be behind what is there, and is not told again.
     pub(crate) fn receive(
         &mut self,
         scratch: &mut [u8],
+        ended: bool,
         mut take: impl FnMut(&mut Link, Incoming<'_>) -> Result<()>,
     ) -> Result<bool> {
         loop {
@@ -88,7 +119,7 @@ impl Client {
                     ErrorKind::WouldBlock => return Ok(true),
                     // Not yet connected: an event will come.
                     ErrorKind::NotConnected => return Ok(true),
-                    ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof => return Ok(false),
+                    kind if is_end(kind) => return Ok(false),
                     _ => return Err(error).context("failed to read"),
                 },
             };
@@ -103,10 +134,11 @@ impl Client {
                 bytes.drain(..used);
                 self.incoming = bytes;
             }
-            if self.state == State::Left {
+            if matches!(self.state, State::Left | State::Dismissed) {
+                self.link.flush()?;
                 return Ok(false);
             }
-            if read < scratch.len() && self.link.stream.is_drained_by_short_read() {
+            if read < scratch.len() && !ended && self.link.stream.is_drained_by_short_read() {
                 return Ok(true);
             }
         }
@@ -138,9 +170,13 @@ impl Client {
                 }
                 Opcode::Binary => take(&mut self.link, Incoming::Message(frame.payload))?,
                 Opcode::Ping => frame::append(&mut self.link.out, Opcode::Pong, frame.payload),
-                Opcode::Pong => (),
+                Opcode::Pong => take(&mut self.link, Incoming::Pong(frame.payload))?,
                 Opcode::Close if self.state == State::Leaving => self.state = State::Left,
-                Opcode::Close => bail!("the server sent a close frame"),
+                Opcode::Close => {
+                    frame::append(&mut self.link.out, Opcode::Close, frame.payload);
+                    self.state = State::Dismissed;
+                }
+                Opcode::Continuation => bail!("the server sent a fragment"),
             }
         }
         Ok(used)
@@ -162,24 +198,72 @@ impl Link {
         frame::append(&mut self.out, Opcode::Binary, payload);
     }
 
+    /// Queues a message in fragments, with a ping behind the first one if there is a payload for it.
+    pub(crate) fn send_fragments<'a>(
+        &mut self,
+        mut fragments: impl Iterator<Item = &'a [u8]>,
+        ping: Option<&[u8]>,
+    ) {
+        let mut opcode = Opcode::Binary;
+        let mut last = fragments.next().unwrap_or_default();
+        for next in fragments {
+            frame::append_fragment(&mut self.out, opcode, last);
+            if opcode == Opcode::Binary {
+                ping.inspect(|payload| self.ping(payload));
+            }
+            (opcode, last) = (Opcode::Continuation, next);
+        }
+        frame::append(&mut self.out, opcode, last);
+    }
+
+    /// Queues the first half of a message's frame, after which nothing else can be sent.
+    pub(crate) fn send_half(&mut self, payload: &[u8]) {
+        let before = self.out.len();
+        self.send(payload);
+        self.out.truncate(before + (self.out.len() - before) / 2);
+    }
+
+    /// Queues a ping.
+    pub(crate) fn ping(&mut self, payload: &[u8]) {
+        frame::append(&mut self.out, Opcode::Ping, payload);
+    }
+
     /// Writes what the kernel takes. Whether that is all.
     pub(crate) fn flush(&mut self) -> Result<bool> {
-        self.stream.flush().or_else(ignore_unconnected)?;
+        match self.write_out() {
+            Ok(()) => Ok(true),
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock | ErrorKind::NotConnected => Ok(false),
+                // The next read says so too.
+                kind if is_end(kind) => {
+                    self.out.clear();
+                    self.written = 0;
+                    Ok(false)
+                }
+                _ => Err(error).context("failed to write"),
+            },
+        }
+    }
+
+    fn write_out(&mut self) -> io::Result<()> {
+        self.stream.flush()?;
         while self.written < self.out.len() {
-            match self.stream.write(&self.out[self.written..]) {
-                Ok(written) => self.written += written,
-                Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock | ErrorKind::NotConnected => return Ok(false),
-                    _ => return Err(error).context("failed to write"),
-                },
-            }
+            self.written += self.stream.write(&self.out[self.written..])?;
         }
         self.out.clear();
         self.written = 0;
-        Ok(true)
+        self.stream.flush()
     }
 }
 
-fn ignore_unconnected(error: std::io::Error) -> std::io::Result<()> {
-    if error.kind() == ErrorKind::NotConnected { Ok(()) } else { Err(error) }
+/// Whether an error means that the connection has gone.
+fn is_end(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::BrokenPipe
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionReset
+            | ErrorKind::UnexpectedEof
+    )
 }

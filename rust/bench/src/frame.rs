@@ -1,4 +1,4 @@
-//! Just enough of RFC 6455 for a client: whole binary messages, pings, closes.
+//! Just enough of RFC 6455 for a client: binary messages, whole or in fragments, pings, closes.
 
 use anyhow::{Result, bail};
 
@@ -15,6 +15,7 @@ const MASKED: u8 = 0x80;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Opcode {
+    Continuation = 0,
     Binary = 2,
     Close = 8,
     Ping = 9,
@@ -30,9 +31,18 @@ pub(crate) struct Frame<'a> {
     pub(crate) size: usize,
 }
 
-/// Appends a frame.
+/// Appends a message in one frame, or a control frame.
 pub(crate) fn append(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
-    out.push(FIN | opcode as u8);
+    append_part(out, FIN | opcode as u8, payload);
+}
+
+/// Appends a fragment of a message that is not the last one.
+pub(crate) fn append_fragment(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
+    append_part(out, opcode as u8, payload);
+}
+
+fn append_part(out: &mut Vec<u8>, first: u8, payload: &[u8]) {
+    out.push(first);
     match payload.len() {
         size @ ..126 => out.push(MASKED | size as u8),
         size @ ..0x1_0000 => {

@@ -1,10 +1,11 @@
-//! The clients of `cargo xtask bench`: thousands in one light process. Everything that comes back
+//! The clients of `cargo xtask bench` and `cargo xtask soak`: thousands in one light process. Everything that comes back
 //! is checked; what is lost, out of order or changed ends the run with an error.
 //!
 //! The arguments are those of the server, `key=value`. The output is a JSON object with what the
 //! server measured and what was seen here; after it the clients stay until the server ends. With
-//! `serve=floor` it is a server itself, and with `alone=FILE` there are no clients: the server has
-//! no network, and writes what it says to the file.
+//! `serve=floor` it is a server itself, with `scenario=soak` it plays those of `cargo xtask soak`,
+//! and with `alone=FILE` there are no clients: the server has no network, and writes what it says to
+//! the file.
 
 #![forbid(unsafe_code)]
 
@@ -19,6 +20,7 @@ mod payload;
 mod role;
 mod script;
 mod session;
+mod soak;
 mod stream;
 mod swarm;
 
@@ -40,11 +42,10 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<()> {
-    if options.text("serve") == Some("floor") {
-        floor::run(options)
-    } else if options.text("alone").is_some() {
-        alone::run(options)
-    } else {
-        session::run(options)
+    match (options.text("serve"), options.text("scenario")) {
+        (Some("floor"), _) => floor::run(options),
+        (_, Some("soak")) => soak::run(options),
+        _ if options.text("alone").is_some() => alone::run(options),
+        _ => session::run(options),
     }
 }

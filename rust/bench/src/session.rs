@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value};
 
 use crate::anchor;
-use crate::client::Link;
+use crate::client::{End, Link};
 use crate::options::Options;
 use crate::role::{self, Role};
 use crate::script::Script;
@@ -137,7 +137,8 @@ impl Handler for Session {
         self.role.flushed(link);
     }
 
-    fn closed(&mut self, opened: bool) -> Result<()> {
-        self.role.closed(opened)
+    fn closed(&mut self, _index: usize, end: End) -> Result<()> {
+        ensure!(end != End::Dismissed, "the server sent a close frame");
+        self.role.closed(end != End::Unopened)
     }
 }

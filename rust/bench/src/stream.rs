@@ -1,8 +1,9 @@
 //! A socket, with TLS on it or not.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use mio::net::TcpStream;
@@ -13,6 +14,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, HandshakeKind, SignatureScheme,
 };
+use socket2::SockRef;
 
 pub(crate) enum Stream {
     Plain(TcpStream),
@@ -27,7 +29,11 @@ pub(crate) struct Tls {
 impl Stream {
     /// Starts to connect.
     pub(crate) fn connect(address: SocketAddr, tls: Option<&Arc<ClientConfig>>) -> Result<Self> {
-        let socket = TcpStream::connect(address)?;
+        Self::over(TcpStream::connect(address)?, tls)
+    }
+
+    /// A stream on a socket that is being connected.
+    pub(crate) fn over(socket: TcpStream, tls: Option<&Arc<ClientConfig>>) -> Result<Self> {
         // What a client has to say must not wait for the server's acknowledgement.
         socket.set_nodelay(true)?;
         let Some(config) = tls else {
@@ -45,6 +51,17 @@ impl Stream {
         }
     }
 
+    /// Tells the server that nothing more comes, as a process does that ends.
+    pub(crate) fn end_writing(&mut self) {
+        // It fails where the connection has gone.
+        let _ = self.socket().shutdown(Shutdown::Write);
+    }
+
+    /// Has the kernel reset the connection when this is dropped.
+    pub(crate) fn reset_when_dropped(&mut self) -> io::Result<()> {
+        SockRef::from(&*self.socket()).set_linger(Some(Duration::ZERO))
+    }
+
     /// Whether a read that did not fill the buffer means that there is no more.
     pub(crate) fn is_drained_by_short_read(&self) -> bool {
         matches!(self, Self::Plain(_))
@@ -58,7 +75,7 @@ impl Stream {
         }
     }
 
-    /// Writes what a session has to say by itself.
+    /// Writes what a session has to say by itself, and what it has been given.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Plain(_) => Ok(()),
@@ -100,23 +117,27 @@ impl Tls {
                 return Ok(0);
             }
             self.session.process_new_packets().map_err(io::Error::other)?;
-            self.flush()?;
+            self.offer()?;
         }
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let taken = self.session.writer().write(bytes)?;
-        self.flush()?;
+        self.offer()?;
         if taken == 0 { Err(ErrorKind::WouldBlock.into()) } else { Ok(taken) }
+    }
+
+    /// Writes what the kernel takes now.
+    fn offer(&mut self) -> io::Result<()> {
+        match self.flush() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+            flushed => flushed,
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         while self.session.wants_write() {
-            match self.session.write_tls(&mut self.socket) {
-                Ok(_) => (),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
+            self.session.write_tls(&mut self.socket)?;
         }
         Ok(())
     }

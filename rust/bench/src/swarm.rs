@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use mio::{Events, Interest, Poll, Token};
 use rustls::ClientConfig;
 
-use crate::client::{Client, Incoming, Link};
+use crate::client::{Client, End, Incoming, Link, REQUEST};
 use crate::stream::Stream;
 
 const SCRATCH: usize = 256 * 1024;
@@ -21,8 +21,21 @@ pub(crate) trait Handler {
     fn message(&mut self, link: &mut Link, payload: &[u8]) -> Result<()>;
     /// All that was sent is written.
     fn flushed(&mut self, link: &mut Link);
-    /// The server ended a connection; `opened` if the client had an id.
-    fn closed(&mut self, opened: bool) -> Result<()>;
+    /// The payload of a pong.
+    fn pong(&mut self, _link: &mut Link, _payload: &[u8]) -> Result<()> {
+        Ok(())
+    }
+    /// The server ended a connection.
+    fn closed(&mut self, index: usize, end: End) -> Result<()>;
+}
+
+/// What the system tells of a client's socket.
+#[derive(Clone, Copy)]
+struct Readiness {
+    readable: bool,
+    /// The server may have ended its half.
+    ended: bool,
+    writable: bool,
 }
 
 /// Clients by index; an index is used again when its client has gone.
@@ -63,29 +76,56 @@ impl Swarm {
 
     /// Starts a client.
     pub(crate) fn open(&mut self) -> Result<()> {
+        let stream =
+            Stream::connect(self.address, self.tls.as_ref()).context("failed to connect")?;
+        self.add(stream, REQUEST).map(drop)
+    }
+
+    /// Takes in a client that is connecting, and begins with `request`. Its index.
+    pub(crate) fn add(&mut self, mut stream: Stream, request: &[u8]) -> Result<usize> {
         let index = self.free.pop().unwrap_or_else(|| {
             self.clients.push(None);
             self.clients.len() - 1
         });
-        let mut stream =
-            Stream::connect(self.address, self.tls.as_ref()).context("failed to connect")?;
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(stream.socket(), Token(index), interest)?;
-        self.clients[index] = Some(Client::new(index, stream));
+        self.clients[index] = Some(Client::new(index, stream, request));
         self.opening += 1;
-        Ok(())
+        Ok(index)
     }
 
-    fn forget(&mut self, index: usize) {
+    /// Drops a client's connection as it is.
+    pub(crate) fn forget(&mut self, index: usize) {
         if let Some(client) = self.clients.get_mut(index).and_then(Option::take) {
             self.opening -= usize::from(client.is_opening());
             self.free.push(index);
         }
     }
 
+    /// Has a client read nothing until it resumes.
+    pub(crate) fn pause(&mut self, index: usize) {
+        if let Some(client) = self.clients.get_mut(index).and_then(Option::as_mut) {
+            client.is_paused = true;
+        }
+    }
+
+    /// Has a client read again, first what has come meanwhile.
+    pub(crate) fn resume(&mut self, index: usize, handler: &mut impl Handler) -> Result<()> {
+        if let Some(client) = self.clients.get_mut(index).and_then(Option::as_mut) {
+            client.is_paused = false;
+        }
+        // What was told during the pause is not told again.
+        self.serve(index, Readiness { readable: true, ended: true, writable: false }, handler)
+    }
+
     /// Lets a client say goodbye.
     pub(crate) fn leave(&mut self, index: usize) -> Result<()> {
         self.clients.get_mut(index).and_then(Option::as_mut).map_or(Ok(()), Client::leave)
+    }
+
+    /// The way out of a client, whatever it has come to.
+    pub(crate) fn any_link(&mut self, index: usize) -> Option<&mut Link> {
+        self.clients.get_mut(index)?.as_mut().map(|client| &mut client.link)
     }
 
     /// The way out of a client that has an id.
@@ -112,29 +152,47 @@ impl Swarm {
         // Taken out, because clients come and go meanwhile.
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &events {
-            let index = event.token().0;
-            let Some(client) = self.clients[index].as_mut() else {
-                continue;
+            let readiness = Readiness {
+                readable: event.is_readable(),
+                ended: event.is_read_closed(),
+                writable: event.is_writable(),
             };
-            let was_opening = client.is_opening();
-            let mut goes_on = true;
-            if event.is_readable() {
-                goes_on = client.receive(&mut self.scratch, |link, incoming| match incoming {
-                    Incoming::Opened => handler.opened(link),
-                    Incoming::Message(payload) => handler.message(link, payload),
-                })?;
-            }
-            if goes_on && client.link.flush()? && event.is_writable() {
-                handler.flushed(&mut client.link);
-            }
-            let is_opening = client.is_opening();
-            self.opening -= usize::from(was_opening && !is_opening);
-            if !goes_on {
-                self.forget(index);
-                handler.closed(!is_opening)?;
-            }
+            self.serve(event.token().0, readiness, handler)?;
         }
         self.events = events;
+        Ok(())
+    }
+
+    /// Reads and writes what a client can.
+    fn serve(
+        &mut self,
+        index: usize,
+        readiness: Readiness,
+        handler: &mut impl Handler,
+    ) -> Result<()> {
+        let Some(client) = self.clients[index].as_mut() else {
+            return Ok(());
+        };
+        let was_opening = client.is_opening();
+        let mut goes_on = true;
+        if readiness.readable && !client.is_paused {
+            let ended = readiness.ended;
+            goes_on =
+                client.receive(&mut self.scratch, ended, |link, incoming| match incoming {
+                    Incoming::Opened => handler.opened(link),
+                    Incoming::Message(payload) => handler.message(link, payload),
+                    Incoming::Pong(payload) => handler.pong(link, payload),
+                })?;
+        }
+        if goes_on && client.link.flush()? && readiness.writable {
+            handler.flushed(&mut client.link);
+        }
+        let (is_opening, end) = (client.is_opening(), client.end());
+        self.opening -= usize::from(was_opening && !is_opening);
+        if !goes_on {
+            self.forget(index);
+            handler.closed(index, end)?;
+        }
         Ok(())
     }
 }

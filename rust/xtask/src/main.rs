@@ -9,11 +9,13 @@ mod check;
 mod debian;
 mod demo;
 mod engine;
+mod fuzz;
 mod library;
 mod process;
 mod project;
 mod report;
 mod scan;
+mod soak;
 mod workspace;
 
 use std::path::PathBuf;
@@ -54,10 +56,18 @@ enum Command {
     Certificates,
     /// Build, then play a headless server and five clients against each other.
     Demo,
+    /// Look for bytes, faults and calls that break a promise of core's. Needs cargo-fuzz.
+    ///
+    /// A nightly toolchain is used where there is one, else RUSTC_BOOTSTRAP=1 with this one.
+    Fuzz(fuzz::Arguments),
+    /// Attack a game's server in an engine with hostile clients, while well-behaved ones play on.
+    Hostile(check::hostile::Arguments),
+    /// Have many clients come, play and leave a server, well and badly, for a long time.
+    Soak(soak::Arguments),
     /// Run every check there is, or those whose name contains one of the filters.
     Test {
         /// Part of the name of a check (fmt, clippy, core, docs, deny, library, engine, autobahn,
-        /// interop, demo) or of an engine test.
+        /// interop, hostile, demo, soak) or of an engine test.
         #[arg(value_name = "FILTER")]
         filters: Vec<String>,
     },
@@ -97,6 +107,9 @@ fn run(command: Command) -> Result<bool> {
         Command::Bench(arguments) => return bench::run(&workspace, &arguments),
         Command::Certificates => println!("{}", certificates::folder(&workspace)?.display()),
         Command::Demo => return demo::play(&workspace),
+        Command::Fuzz(arguments) => return fuzz::run(&workspace, &arguments),
+        Command::Hostile(arguments) => return check::hostile::run(&workspace, &arguments),
+        Command::Soak(arguments) => return soak::run(&workspace, &arguments),
         Command::Test { filters } => return check::run(&workspace, &filters),
         Command::Contract { script, groups } => {
             return check::contract::run(&workspace, &script, &groups);

@@ -20,10 +20,15 @@ pub(crate) fn describe() -> Vec<(&'static str, String)> {
     lines
 }
 
-/// The command as one types it.
+/// The command as one types it, without the file that it also writes to.
 fn command() -> String {
-    let quoted = env::args()
-        .skip(1)
+    let mut arguments: Vec<String> = env::args().skip(1).collect();
+    if let Some(index) = arguments.iter().position(|argument| argument == "--json") {
+        arguments.drain(index..(index + 2).min(arguments.len()));
+    }
+    arguments.retain(|argument| !argument.starts_with("--json="));
+    let quoted = arguments
+        .into_iter()
         .map(|argument| if argument.contains(' ') { format!("'{argument}'") } else { argument });
     ["cargo".to_owned(), "xtask".to_owned()].into_iter().chain(quoted).collect::<Vec<_>>().join(" ")
 }

@@ -14,7 +14,7 @@ mod machine;
 mod page;
 mod plot;
 mod samples;
-mod stage;
+pub(crate) mod stage;
 mod subject;
 mod table;
 mod trial;
@@ -27,6 +27,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
+use crate::library::Profile;
 use crate::report::{RED, paint};
 use crate::workspace::Workspace;
 
@@ -90,7 +91,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> 
     ensure!(!arguments.against.is_empty() && arguments.rounds > 0, "there is nothing to measure");
 
     let _alone = be_alone()?;
-    let stage = Stage::prepare(workspace, !arguments.no_counts)?;
+    let stage = Stage::prepare(workspace, "bench", Profile::Release, !arguments.no_counts)?;
     limit::raise(&cases);
     let classes = Subject::classes(&arguments.against);
     let null = Subject::null();

@@ -1,4 +1,4 @@
-//! What all measurements share: the engine, a project with the release library, the clients.
+//! What all measurements share: the engine, a project with the library, the clients.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,14 +36,21 @@ pub(crate) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    pub(crate) fn prepare(workspace: &'a Workspace, counts: bool) -> Result<Self> {
-        let library = library::build(workspace, Profile::Release)?;
-        let clients = built(&build(workspace, &[CLIENTS])?, CLIENTS)?;
+    /// Builds what is needed. `name` is that of the project's folder among what is built; `counts`
+    /// says whether to look for tools that count.
+    pub(crate) fn prepare(
+        workspace: &'a Workspace,
+        name: &str,
+        profile: Profile,
+        counts: bool,
+    ) -> Result<Self> {
+        let library = library::build(workspace, profile)?;
+        let clients = built(&build(workspace, profile, &[CLIENTS])?, CLIENTS)?;
         // By itself it would get other features of what it shares with the library, and the engine's
         // binding would be compiled once more.
-        let null_peer = built(&build(workspace, &[LIBRARY, NULL_PEER])?, NULL_PEER)?;
+        let null_peer = built(&build(workspace, profile, &[LIBRARY, NULL_PEER])?, NULL_PEER)?;
         let engine = engine::find(workspace)?;
-        let project = workspace.target.join("bench");
+        let project = workspace.target.join(name);
         copy_project(&workspace.root.join("tests/bench"), &project)?;
         add_extension(&workspace.addon(), &library, &project)?;
         add_library(&null_peer, &project)?;
@@ -54,10 +61,13 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// Builds release versions of packages together. What cargo says of it.
-fn build(workspace: &Workspace, packages: &[&str]) -> Result<Vec<String>> {
+/// Builds packages together. What cargo says of it.
+fn build(workspace: &Workspace, profile: Profile, packages: &[&str]) -> Result<Vec<String>> {
     let mut command = workspace.cargo();
-    command.args(["build", "--release", "--message-format=json-render-diagnostics"]);
+    command.args(["build", "--message-format=json-render-diagnostics"]);
+    if profile == Profile::Release {
+        command.arg("--release");
+    }
     for package in packages {
         command.args(["--package", package]);
     }
@@ -100,7 +110,7 @@ fn copy_project(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The engine is an editor, which loads what is named for debug builds: here that is the library
+/// The engine is an editor, which loads what is named for debug builds: here that may be the library
 /// which games ship.
 fn add_extension(addon: &Path, library: &Path, project: &Path) -> Result<()> {
     let path = addon.join(EXTENSION);

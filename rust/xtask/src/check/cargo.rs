@@ -51,8 +51,13 @@ pub(super) fn core(workspace: &Workspace) -> Result<Verdict> {
     let mut command = workspace.cargo();
     // All of them, even after one crate's have failed.
     command.args(["test", "--locked", "--no-fail-fast"]);
-    for package in ["mio_websocket_core", "mio_websocket_bench", "mio_websocket_null_peer", "xtask"]
-    {
+    for package in [
+        "mio_websocket_core",
+        "mio_websocket_fuzz",
+        "mio_websocket_bench",
+        "mio_websocket_null_peer",
+        "xtask",
+    ] {
         command.args(["--package", package]);
     }
     let outcome = run("core", command, TEST_LIMIT)?;

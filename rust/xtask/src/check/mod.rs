@@ -1,7 +1,9 @@
 //! `cargo xtask test`: every check there is, in order of what is cheap and tells most.
 
+mod actor;
 mod cargo;
 pub(crate) mod contract;
+pub(crate) mod hostile;
 mod interop;
 mod scenes;
 
@@ -13,6 +15,7 @@ use crate::autobahn;
 use crate::demo;
 use crate::library::{self, Profile};
 use crate::report::{Report, Tally, Verdict};
+use crate::soak;
 use crate::workspace::Workspace;
 
 use self::scenes::Scene;
@@ -33,10 +36,12 @@ const CHECKS: &[Check] = &[
     Check { name: ENGINE, run: scenes::run },
     Check { name: "autobahn", run: |workspace, _| autobahn::check(workspace) },
     Check { name: "interop", run: |workspace, _| interop::run(workspace) },
+    Check { name: "hostile", run: |workspace, _| hostile::check(workspace) },
     Check {
         name: "demo",
         run: |workspace, _| Ok(Verdict::Counted(Tally::one(demo::play(workspace)?))),
     },
+    Check { name: "soak", run: |workspace, _| soak::check(workspace) },
 ];
 
 /// The check that runs the engine tests, and so is also chosen by their names.
@@ -112,7 +117,7 @@ mod tests {
         let (checks, scenes) = chosen(&[]).expect("valid");
         let expected = [
             "fmt", "clippy", "core", "docs", "deny", "library", "engine", "autobahn", "interop",
-            "demo",
+            "hostile", "demo", "soak",
         ];
         assert_eq!(checks, expected);
         assert_eq!(scenes.len(), 2);

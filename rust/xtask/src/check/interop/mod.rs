@@ -5,7 +5,6 @@
 //! `tests/interop/godot`; each prints its cases. A job whose program is missing on this machine is
 //! skipped and counts neither way.
 
-mod actor;
 mod tools;
 
 use std::fs;
@@ -24,8 +23,8 @@ use crate::project;
 use crate::report::{GREEN, RED, Tally, Verdict, paint};
 use crate::workspace::Workspace;
 
-use self::actor::{Run, Server};
 use self::tools::Tools;
+use super::actor::{self, Run, Server};
 use super::scenes::lock;
 
 /// The scripts of both sides.

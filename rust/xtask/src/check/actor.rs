@@ -92,9 +92,14 @@ impl Server {
     }
 
     /// Tells it to end, and waits until it has.
-    pub(super) fn stop(mut self) -> Result<Run> {
+    pub(super) fn stop(self) -> Result<Run> {
+        self.stop_within(END_LIMIT)
+    }
+
+    /// As [`Self::stop`], for one that has still something to do.
+    pub(super) fn stop_within(mut self, limit: Duration) -> Result<Run> {
         fs::remove_file(&self.port_file).ok();
-        self.wait(END_LIMIT)
+        self.wait(limit)
     }
 
     /// Waits until it has ended by itself, which is when its clients have gone.

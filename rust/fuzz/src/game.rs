@@ -1,0 +1,178 @@
+//! A multiplayer peer as its caller drives it, and the promises that hold for any.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use mio_websocket_core::error::Error;
+use mio_websocket_core::multiplayer::{Event, MultiplayerPeer, Packet, SessionEvent};
+
+use crate::memory;
+
+/// How often a handler may poll inside a poll, at most.
+const DEEPEST: usize = 3;
+
+/// What a handler does while an event is signalled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reaction {
+    /// Nothing.
+    Nothing,
+    /// Polls.
+    Poll,
+    /// Takes a packet.
+    Take,
+    /// Disconnects the peer that the event is about, by force or not.
+    Disconnect(bool),
+}
+
+/// A peer and what has been seen of it.
+pub struct Game {
+    /// The peer under test.
+    pub peer: MultiplayerPeer,
+    /// Its time.
+    pub clock: Instant,
+    /// The frame of the engine.
+    frame: Rc<Cell<u64>>,
+    /// Whether new connections are refused.
+    pub refuse: bool,
+    /// What the next handlers do, the last first.
+    pub reactions: Vec<Reaction>,
+    /// Packets taken, by sender.
+    pub received: BTreeMap<i32, Vec<Vec<u8>>>,
+    /// Peers that are there: announced and not gone.
+    pub present: BTreeSet<i32>,
+    /// All peers that were ever announced.
+    pub known: BTreeSet<i32>,
+    /// The port of each peer's address; on streams in memory that is their number.
+    pub ports: BTreeMap<i32, u16>,
+    /// The close code of each peer that has gone.
+    pub codes: BTreeMap<i32, i32>,
+    /// Peers that were told to go from here.
+    pub told_to_go: BTreeSet<i32>,
+    /// Peers of whom no packet can come any more: they went in a poll before which none waited, and
+    /// the last packets of a peer come in a poll before that.
+    silent: BTreeSet<i32>,
+    depth: usize,
+}
+
+impl Game {
+    /// A peer that is neither server nor client yet.
+    #[must_use]
+    pub fn new(clock: Instant) -> Self {
+        let frame = Rc::new(Cell::new(0));
+        let frames = frame.clone();
+        Self {
+            peer: memory::counted(|| MultiplayerPeer::new(move || frames.get())),
+            clock,
+            frame,
+            refuse: false,
+            reactions: Vec::new(),
+            received: BTreeMap::new(),
+            present: BTreeSet::new(),
+            known: BTreeSet::new(),
+            ports: BTreeMap::new(),
+            codes: BTreeMap::new(),
+            told_to_go: BTreeSet::new(),
+            silent: BTreeSet::new(),
+            depth: 0,
+        }
+    }
+
+    /// Goes on to the next frame of the engine.
+    pub fn next_frame(&self) {
+        self.frame.set(self.frame.get() + 1);
+    }
+
+    /// Moves the clock.
+    pub fn wait(&mut self, time: Duration) {
+        self.clock += time;
+    }
+
+    /// One poll with all that its caller does, but for taking packets.
+    pub fn poll(&mut self) {
+        let none_wait = self.depth == 0 && self.peer.available() == 0;
+        memory::counted(|| self.peer.poll(self.clock, self.refuse));
+        while let Some(event) = memory::counted(|| self.peer.next_event()) {
+            self.signal(event);
+            if let Event::PeerDisconnected(id) = event.event
+                && none_wait
+                && !self.told_to_go.contains(&id)
+            {
+                self.silent.insert(id);
+            }
+            memory::counted(|| self.peer.finish_event(event));
+        }
+        memory::counted(|| {
+            while self.peer.next_notice().is_some() {}
+            self.peer.flush();
+        });
+    }
+
+    fn signal(&mut self, event: SessionEvent) {
+        match event.event {
+            Event::PeerConnected(id) => {
+                assert!(self.known.insert(id), "{id} is announced twice");
+                self.present.insert(id);
+                let address = self.peer.connection(id).unwrap().borrow().remote();
+                self.ports.insert(id, address.unwrap().port());
+            }
+            Event::PeerDisconnected(id) => {
+                assert!(self.present.remove(&id), "{id} was not there, or went twice");
+                let connection = self.peer.connection(id).unwrap().borrow();
+                let has_reason = connection.failure().is_some() || connection.close_code() != -1;
+                self.codes.insert(id, connection.close_code());
+                assert!(has_reason || self.told_to_go.contains(&id), "{id} went for no reason");
+            }
+        }
+        let (Event::PeerConnected(id) | Event::PeerDisconnected(id)) = event.event;
+        match self.reactions.pop().unwrap_or(Reaction::Nothing) {
+            Reaction::Nothing => {}
+            Reaction::Poll => {
+                if self.depth < DEEPEST {
+                    self.depth += 1;
+                    self.poll();
+                    self.depth -= 1;
+                }
+            }
+            Reaction::Take => drop(self.take()),
+            Reaction::Disconnect(force) => self.disconnect(id, force),
+        }
+    }
+
+    /// Takes a packet; whether there was one.
+    pub fn take(&mut self) -> bool {
+        let sender = self.peer.packet_peer();
+        let Ok(packet) = memory::counted(|| self.peer.get_packet()) else {
+            assert!(sender.is_err());
+            return false;
+        };
+        let Packet { peer, data } = &packet;
+        assert_eq!(sender.as_ref(), Ok(peer));
+        assert!(self.known.contains(peer), "a packet of {peer}, who was not announced");
+        assert!(!self.silent.contains(peer), "a packet of {peer}, who has gone");
+        assert!(!data.is_empty());
+        self.received.entry(*peer).or_default().push(data.to_vec());
+        memory::counted(|| drop(packet));
+        true
+    }
+
+    /// Tells a peer to go.
+    pub fn disconnect(&mut self, id: i32, force: bool) {
+        match memory::counted(|| self.peer.disconnect_peer(id, force)) {
+            Ok(()) => {
+                self.told_to_go.insert(id);
+                if force {
+                    self.present.remove(&id);
+                }
+            }
+            Err(error) => assert_eq!(error, Error::UnknownPeer(id)),
+        }
+    }
+
+    /// What has been taken from `id`.
+    #[must_use]
+    pub fn received_from(&self, id: i32) -> &[Vec<u8>] {
+        self.received.get(&id).map_or(&[], Vec::as_slice)
+    }
+}
