@@ -1,6 +1,6 @@
 //! What all queues of the process hold together, and the limit for it.
 //!
-//! A queue tells its size to a [`Charge`], which passes on changes of [`UNCOUNTED`] bytes and more:
+//! A queue tells its size to a `Charge`, which passes on changes of [`UNCOUNTED`] bytes and more:
 //! a packet costs a comparison. A queue smaller than that counts for nothing and may always grow up
 //! to it, so that players with little to say play on while others fill the memory.
 
