@@ -1,0 +1,38 @@
+//! From core's events to signals.
+
+use godot::prelude::*;
+use mio_websocket_core::multiplayer::Event;
+
+use super::MioWebSocketMultiplayerPeer;
+use crate::log;
+
+impl MioWebSocketMultiplayerPeer {
+    /// Signals what a poll has brought, one by one and with nothing borrowed: a handler may send,
+    /// take packets, poll, disconnect, close, start anew.
+    pub(super) fn signal_events(&mut self) {
+        loop {
+            self.print_notices();
+            let Some(event) = self.peer.get_mut().next_event() else {
+                return;
+            };
+            match event.event {
+                Event::PeerConnected(id) => {
+                    self.signals().peer_connected().emit(i64::from(id));
+                }
+                Event::PeerDisconnected(id) => {
+                    self.signals().peer_disconnected().emit(i64::from(id));
+                }
+            }
+            self.peer.get_mut().finish_event(event);
+            self.forget_views();
+        }
+    }
+
+    pub(super) fn print_notices(&mut self) {
+        while let Some(notice) = self.peer.get_mut().next_notice() {
+            // A script logger may call back into this object.
+            let _unbound = self.base_mut();
+            log::print(&notice);
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! `MioWebSocketMultiplayerPeer`: core's multiplayer peer as the engine's `MultiplayerPeer`.
+//!
+//! The class and its properties are here, what scripts and the engine call in the files beside it.
+
+mod admission;
+mod budget;
+mod events;
+mod inbound;
+mod queues;
+mod session;
+mod settings;
+mod virtuals;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::time::Instant;
+
+use bytes::Bytes;
+use godot::classes::multiplayer_peer::TransferMode;
+use godot::classes::{Engine, MultiplayerPeerExtension};
+use godot::global::Error as GodotError;
+use godot::obj::Singleton;
+use godot::prelude::*;
+use mio_websocket_core::connection::Delivery;
+use mio_websocket_core::error::Error;
+use mio_websocket_core::multiplayer::MultiplayerPeer;
+
+use crate::convert::{error_code, is_silent};
+use crate::web_socket_peer::MioWebSocketPeer;
+
+/// The largest count that a property takes.
+const MOST: i64 = i32::MAX as i64;
+
+/// Lets the properties use accessors of this file. gdext looks for them among the functions of the
+/// class's first block only, by names that it keeps in this type.
+macro_rules! accessors {
+    ($($get:ident, $set:ident;)*) => {
+        #[allow(non_upper_case_globals)]
+        impl super::__godot_MioWebSocketMultiplayerPeer_Funcs {
+            $(
+                pub const $get: &str = stringify!($get);
+                pub const $set: &str = stringify!($set);
+            )*
+        }
+    };
+}
+use accessors;
+
+/// A WebSocket server or client for the high-level multiplayer API, in place of
+/// [WebSocketMultiplayerPeer].
+///
+/// It has the members of [WebSocketMultiplayerPeer] and speaks its protocol: clients of one class
+/// join servers of the other. Assign it to [member MultiplayerAPI.multiplayer_peer]:
+/// ```gdscript
+/// var peer := MioWebSocketMultiplayerPeer.new()
+/// if peer.create_server(9080) == OK:
+///     multiplayer.multiplayer_peer = peer
+/// ```
+/// All work is done in [method MultiplayerPeer.poll], without waiting and without threads; what it
+/// costs grows with the traffic, not with the number of peers. To be used on the main thread.
+#[derive(GodotClass)]
+#[class(tool, init, base = MultiplayerPeerExtension)]
+pub(crate) struct MioWebSocketMultiplayerPeer {
+    /// Sub-protocols that are offered (client, in order of preference) or accepted (server). A
+    /// server that has some refuses clients that offer none of them. White space around each is
+    /// removed. Default: none. Applies to connections made later.
+    #[var(get = get_supported_protocols, set = set_supported_protocols)]
+    supported_protocols: PhantomVar<PackedStringArray>,
+    /// Extra header lines for the upgrade request (client) or answer (server), such as
+    /// `"Authorization: Bearer …"`. An entry with a line break is an error and changes nothing; an
+    /// empty one makes [method create_client] and [method create_server] fail. Default: none.
+    /// Applies to connections made later.
+    #[var(get = get_handshake_headers, set = set_handshake_headers)]
+    handshake_headers: PhantomVar<PackedStringArray>,
+    /// Largest packet that is accepted, in bytes. The connection of a peer that sends a larger one
+    /// is closed with code 1009. Default: 65535. Applies to connections made later.
+    #[var(get = get_inbound_buffer_size, set = set_inbound_buffer_size)]
+    inbound_buffer_size: PhantomVar<i64>,
+    /// Most bytes of packets to one peer that wait for the operating system to take them; 0 or less
+    /// means no limit. A packet that does not fit is refused with [constant ERR_OUT_OF_MEMORY].
+    /// Default: 65535. Applies to connections made later.
+    #[var(get = get_outbound_buffer_size, set = set_outbound_buffer_size)]
+    outbound_buffer_size: PhantomVar<i64>,
+    /// Time in seconds from accepting or [method create_client] until a peer is connected: name,
+    /// TCP, TLS, upgrade and id. It is one limit over all of that, and bytes that trickle in do not
+    /// prolong it; on a server it ends when the operating system has taken the answer and the id.
+    /// Whole milliseconds count; 0 or less is an error and changes nothing. Default: 3.0.
+    #[var(get = get_handshake_timeout, set = set_handshake_timeout)]
+    handshake_timeout: PhantomVar<f64>,
+    /// Most packets to one peer that wait for the operating system to take them. A packet that does
+    /// not fit is refused with [constant ERR_OUT_OF_MEMORY]. Default: 4096. Applies to connections
+    /// made later.
+    #[var(get = get_max_queued_packets, set = set_max_queued_packets)]
+    max_queued_packets: PhantomVar<i64>,
+    /// A server's limit on clients that are connected at a time; 0 (the default) means no limit.
+    /// Whoever asks to join beyond it is answered with HTTP status 503 and `Retry-After: 5`, so that
+    /// a crowd that waits for places asks seldom. The place of a client is free when [signal MultiplayerPeer.peer_disconnected] has been emitted
+    /// for it. Unlike [member MultiplayerPeer.refuse_new_connections], which leaves connections
+    /// waiting, this tells them. A negative value is an error and changes nothing.
+    #[var(get = get_max_clients, set = set_max_clients)]
+    max_clients: PhantomVar<i64>,
+    /// A server's limit on connections that have not got through TLS and upgrade. When there are
+    /// more, the oldest is dropped: a client that means well is through after a round trip or two,
+    /// so the oldest are those that say nothing. To keep others out, somebody has to open this many
+    /// connections within a round trip, again and again; [member
+    /// connections_per_second_per_address] is against that. The older half is dropped, too, when
+    /// the system has no descriptors left. Default: 1024, more than come at once to any game, and
+    /// about 16 MiB of unfinished requests at most. A value below 1 is an error and changes nothing.
+    #[var(get = get_max_pending_handshakes, set = set_max_pending_handshakes)]
+    max_pending_handshakes: PhantomVar<i64>,
+    /// A server's limit on connections that one address may open in a second, with a burst of four
+    /// times as many; 0 (the default) means no limit. An address is an IPv4 address, or the first
+    /// 64 bits of an IPv6 address. A connection beyond it is answered with HTTP status 429 and
+    /// `Retry-After: 1`; with TLS it is dropped before any work is done for it.
+    ///
+    /// It is off because players behind one router, mobile provider or proxy share an address. On
+    /// a server without a proxy in front of it, 5 is a good value: it lets 20 players of one
+    /// household or school back in at once. The last 65,536 addresses are remembered. A negative
+    /// value is an error and changes nothing.
+    #[var(get = get_connections_per_second_per_address, set = set_connections_per_second_per_address)]
+    connections_per_second_per_address: PhantomVar<i64>,
+    /// The paths that a server's clients may ask for, such as `"/play"`; empty (the default) means
+    /// all. Others are answered with HTTP status 404. A path is compared as it is sent: with its
+    /// case, its slashes and its percent-encoding, and without the query. An entry that does not
+    /// begin with `/`, or has a query, a fragment or a blank, is an error and changes nothing.
+    #[var(get = get_allowed_paths, set = set_allowed_paths)]
+    allowed_paths: PhantomVar<PackedStringArray>,
+    /// The origins of the web pages whose players a server lets in, such as
+    /// `"https://example.com"`; empty (the default) means all. Others are answered with HTTP status
+    /// 403. An origin is the scheme, the host and the port, if it is not the usual one, of the page
+    /// that holds the game; letters match in either case. `"null"` stands for pages without one.
+    /// Clients that are not browsers send no origin and are let in, or any that they like: this
+    /// keeps other people's pages out, and no one else. An entry that can be no origin, one with a
+    /// slash at the end for example, is an error and changes nothing.
+    #[var(get = get_allowed_origins, set = set_allowed_origins)]
+    allowed_origins: PhantomVar<PackedStringArray>,
+    /// Largest upgrade request that a server reads, in bytes, with all its headers; beyond it the
+    /// answer is HTTP status 431. Default: 16384, as common web servers have it: browsers send
+    /// cookies, proxies add headers. More than 128 headers are never accepted. A value below 256 is
+    /// an error and changes nothing. Applies to connections made later.
+    #[var(get = get_max_request_size, set = set_max_request_size)]
+    max_request_size: PhantomVar<i64>,
+    /// Most frames that a packet may come in, from 1 on. The connection of a peer that sends a
+    /// packet in more is closed with code 1008. Default: 65536, more than any honest sender makes.
+    /// Applies to connections made later.
+    #[var(get = get_max_fragments, set = set_max_fragments)]
+    max_fragments: PhantomVar<i64>,
+    /// Frames of any kind (packets, fragments, pings) that a peer may send a second; 0 means no
+    /// limit. Two seconds' worth may come at once, and more if the game has not polled for a while.
+    /// The connection of a peer that sends more is closed with code 1008. Default: 0. Applies to
+    /// connections made later.
+    #[var(get = get_inbound_packets_per_second, set = set_inbound_packets_per_second)]
+    inbound_packets_per_second: PhantomVar<i64>,
+    /// As [member inbound_packets_per_second], for bytes of payload. Default: 0.
+    #[var(get = get_inbound_bytes_per_second, set = set_inbound_bytes_per_second)]
+    inbound_bytes_per_second: PhantomVar<i64>,
+    /// What happens when there is no room for a packet in the queue of a peer that reads too slowly
+    /// (see [member outbound_buffer_size] and [member max_queued_packets]):
+    /// [constant OVERFLOW_REFUSE] or [constant OVERFLOW_DISCONNECT]. A packet that would not fit
+    /// into an empty queue is refused in any case. Default: [constant OVERFLOW_REFUSE]. Applies to
+    /// connections made later.
+    #[var(get = get_overflow_policy, set = set_overflow_policy)]
+    overflow_policy: PhantomVar<i64>,
+    /// If `true`, packets that are put in an unreliable mode do not pile up for a peer that reads
+    /// too slowly. While the operating system takes no more bytes for it, a packet put with
+    /// [constant MultiplayerPeer.TRANSFER_MODE_UNRELIABLE] is dropped; of those put with
+    /// [constant MultiplayerPeer.TRANSFER_MODE_UNRELIABLE_ORDERED] the newest of each transfer
+    /// channel (of at most 64) is sent when everything before it has been. Such a packet counts for
+    /// [member outbound_buffer_size]; one that has no room is dropped. Reliable packets are not
+    /// affected. If `false` (the default), all packets are sent as reliable ones, as by
+    /// [WebSocketMultiplayerPeer]. Applies to connections made later.
+    #[var(get = get_drop_stale_packets, set = set_drop_stale_packets)]
+    drop_stale_packets: PhantomVar<bool>,
+    /// Bytes that wait for one peer from which on they are handed to the operating system at once,
+    /// and not at the end of the frame; 0 means each packet at once. Default: 65536, from where on
+    /// waiting for more saves nothing. Applies to connections made later.
+    #[var(get = get_flush_threshold, set = set_flush_threshold)]
+    flush_threshold: PhantomVar<i64>,
+    /// Most packets, from 1 on, that have been received from all peers together and wait for
+    /// [method PacketPeer.get_packet]. Beyond it nothing more is read, so that the senders have to
+    /// wait; nothing is lost. Default: 262144: ten seconds of 1000 peers that send 26 a second.
+    #[var(get = get_max_waiting_packets, set = set_max_waiting_packets)]
+    max_waiting_packets: PhantomVar<i64>,
+    /// As [member max_waiting_packets], for bytes; one read from a socket (64 KiB) may exceed it.
+    /// Default: 268435456 (256 MiB).
+    #[var(get = get_max_waiting_bytes, set = set_max_waiting_bytes)]
+    max_waiting_bytes: PhantomVar<i64>,
+    /// Time in seconds, above 0, after which [method MultiplayerPeer.poll] reads no more and leaves
+    /// the rest to the next poll. At least one step is made in each. Handing over what has been read
+    /// comes on top, and takes no longer. Default: 0.002, an eighth of a frame at 60 Hz.
+    #[var(get = get_poll_time_limit, set = set_poll_time_limit)]
+    poll_time_limit: PhantomVar<f64>,
+    /// How many seconds of [member poll_time_limit], above 0, newcomers may take: accepting, TLS,
+    /// upgrade. Default: 0.0015, which is 3 TLS handshakes with an RSA key of 2048 bits, 15 with a
+    /// P-256 key.
+    #[var(get = get_poll_handshake_time_limit, set = set_poll_handshake_time_limit)]
+    poll_handshake_time_limit: PhantomVar<f64>,
+    /// Most frames, from 1 on, that one poll takes. Default: 65536, more than fit into the time of
+    /// a poll.
+    #[var(get = get_poll_frame_limit, set = set_poll_frame_limit)]
+    poll_frame_limit: PhantomVar<i64>,
+    /// Most bytes, from 1 on, that one poll reads; one read from a socket (64 KiB) may exceed it.
+    /// Default: 67108864 (64 MiB), more than is read in the time of a poll.
+    #[var(get = get_poll_byte_limit, set = set_poll_byte_limit)]
+    poll_byte_limit: PhantomVar<i64>,
+    /// A server's certificate and its intermediates: PEM text, or the path of a file (`res://`,
+    /// `user://` or absolute). Takes the place of the certificate in the [TLSOptions], from which
+    /// an extension cannot read intermediates unless the certificate was loaded from a file. With
+    /// [member tls_private_key] it makes [method create_server] speak TLS without [TLSOptions].
+    #[var]
+    tls_certificate_chain: GString,
+    /// The private key of [member tls_certificate_chain]: PEM text, or the path of a file.
+    #[var]
+    tls_private_key: GString,
+    /// The certificates that a client trusts: PEM text, or the path of a file. Takes the place of
+    /// those in the [TLSOptions], of which an extension can read only the first unless they were
+    /// loaded from a file. Empty (the default): what the [TLSOptions] say.
+    #[var]
+    tls_ca_bundle: GString,
+
+    #[init(val = RefCell::new(MultiplayerPeer::new(frames())))]
+    peer: RefCell<MultiplayerPeer>,
+    /// The packet handed out last. The engine reads it after the call has returned, also when a
+    /// handler closes the peer, so it is kept until the next one is taken.
+    current: Bytes,
+    #[init(val = TransferMode::RELIABLE)]
+    transfer_mode: TransferMode,
+    transfer_channel: i32,
+    /// What [method get_peer] has returned, so that it returns the same object again.
+    views: HashMap<i32, Gd<MioWebSocketPeer>>,
+    flush_scheduled: bool,
+    refuses: bool,
+    base: Base<MultiplayerPeerExtension>,
+}
+
+/// The number of the present frame.
+fn frames() -> impl Fn() -> u64 {
+    // Looking the singleton up costs more than the call.
+    let engine = Engine::singleton();
+    move || engine.get_process_frames()
+}
+
+#[godot_api]
+impl MioWebSocketMultiplayerPeer {
+    /// For the end of the frame; not for scripts.
+    #[func]
+    fn _flush(&mut self) {
+        self.flush_scheduled = false;
+        self.peer.get_mut().flush();
+    }
+}
+
+impl MioWebSocketMultiplayerPeer {
+    /// Sets a property to a value that can be used, or says in the log why it cannot.
+    fn set<T>(
+        &mut self,
+        property: &str,
+        value: Result<T, Error>,
+        store: impl FnOnce(&mut MultiplayerPeer, T),
+    ) {
+        let set = value.map(|value| store(self.peer.get_mut(), value));
+        self.answer_to(property, set);
+    }
+
+    /// The engine's code for a result; the error in the log, unless the engine's class is silent
+    /// about it.
+    fn answer(&mut self, call: &str, result: Result<(), Error>) -> GodotError {
+        if let Err(error) = &result
+            && !is_silent(error)
+        {
+            self.peer.get_mut().note_error(Instant::now(), &format!("{call}: {error}"));
+            self.print_notices();
+        }
+        result.map_or_else(|error| error_code(&error), |()| GodotError::OK)
+    }
+
+    /// As [`Self::answer`], where the code is not wanted.
+    fn answer_to(&mut self, call: &str, result: Result<(), Error>) {
+        let _ = self.answer(call, result);
+    }
+
+    fn set_delivery(&mut self) {
+        let delivery = match self.transfer_mode {
+            TransferMode::UNRELIABLE => Delivery::Unreliable,
+            TransferMode::UNRELIABLE_ORDERED => {
+                Delivery::UnreliableOrdered { channel: self.transfer_channel }
+            }
+            _ => Delivery::Reliable,
+        };
+        self.peer.get_mut().set_delivery(delivery);
+    }
+
+    /// Lets go of the views of peers that have gone.
+    fn forget_views(&mut self) {
+        let peer = self.peer.get_mut();
+        self.views.retain(|id, _| peer.connection(*id).is_some());
+    }
+
+    /// What was collected during the frame leaves at its end.
+    fn schedule_flush(&mut self) {
+        if self.peer.get_mut().take_flush_due() && !self.flush_scheduled {
+            self.flush_scheduled = true;
+            // Unlike a closure this does not keep the object alive.
+            self.base_mut().call_deferred("_flush", &[]);
+        }
+    }
+}
