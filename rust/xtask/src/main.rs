@@ -66,8 +66,8 @@ enum Command {
     Soak(soak::Arguments),
     /// Run every check there is, or those whose name contains one of the filters.
     Test {
-        /// Part of the name of a check (fmt, clippy, core, docs, deny, library, engine, autobahn,
-        /// interop, hostile, demo, soak) or of an engine test.
+        /// Part of the name of a check (fmt, clippy, core, docs, deny, library, engine, snippets,
+        /// autobahn, interop, hostile, demo, soak) or of an engine test.
         #[arg(value_name = "FILTER")]
         filters: Vec<String>,
     },

@@ -72,6 +72,15 @@ fn modified(file: &Path) -> Option<SystemTime> {
     fs::metadata(file).ok()?.modified().ok()
 }
 
+/// Makes `link` lead to `folder`, for a project that is made at run time.
+pub(crate) fn link(folder: &Path, link: &Path) -> Result<()> {
+    #[cfg(unix)]
+    let made = std::os::unix::fs::symlink(folder, link);
+    #[cfg(windows)]
+    let made = std::os::windows::fs::symlink_dir(folder, link);
+    made.with_context(|| format!("failed to link {} to {}", link.display(), folder.display()))
+}
+
 /// All files of a project, those of its addons too; nothing hidden.
 pub(crate) fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let entries =

@@ -6,6 +6,7 @@ pub(crate) mod contract;
 pub(crate) mod hostile;
 mod interop;
 mod scenes;
+mod snippets;
 
 use std::time::Instant;
 
@@ -34,6 +35,7 @@ const CHECKS: &[Check] = &[
     Check { name: "deny", run: |workspace, _| cargo::deny(workspace) },
     Check { name: "library", run: |workspace, _| build(workspace) },
     Check { name: ENGINE, run: scenes::run },
+    Check { name: "snippets", run: |workspace, _| snippets::run(workspace) },
     Check { name: "autobahn", run: |workspace, _| autobahn::check(workspace) },
     Check { name: "interop", run: |workspace, _| interop::run(workspace) },
     Check { name: "hostile", run: |workspace, _| hostile::check(workspace) },
@@ -116,8 +118,8 @@ mod tests {
     fn no_filter_means_everything_in_order() {
         let (checks, scenes) = chosen(&[]).expect("valid");
         let expected = [
-            "fmt", "clippy", "core", "docs", "deny", "library", "engine", "autobahn", "interop",
-            "hostile", "demo", "soak",
+            "fmt", "clippy", "core", "docs", "deny", "library", "engine", "snippets", "autobahn",
+            "interop", "hostile", "demo", "soak",
         ];
         assert_eq!(checks, expected);
         assert_eq!(scenes.len(), 2);
