@@ -144,9 +144,9 @@ pub struct PollBudget {
     /// what has been read comes on top, and takes no longer than reading did. Default: 2 ms, so
     /// that a poll takes a quarter of a frame at 60 Hz.
     pub time: Duration,
-    /// How much of the time newcomers may take: accepting, TLS, upgrade. A handshake takes 0.1 ms
-    /// with a P-256 key, 0.6 ms with an RSA key of 2048 bits. At least one step is made. Default:
-    /// 1.5 ms.
+    /// How much of the time newcomers may take: accepting, TLS, upgrade, and ending connections that
+    /// are late. A handshake takes 0.1 ms with a P-256 key, 0.6 ms with an RSA key of 2048 bits. At
+    /// least one step is made. Default: 1.5 ms.
     pub handshakes: Duration,
     /// When the time is up, once the poll has found something to do.
     until: Option<Instant>,
@@ -184,6 +184,16 @@ impl PollBudget {
     pub(crate) fn count_handshake(&mut self, started: Instant) {
         self.has_taken_in = true;
         self.handshakes = self.handshakes.saturating_sub(started.elapsed());
+    }
+
+    /// A deadline has been acted on since `started`.
+    pub(crate) fn count_deadline(&mut self, started: Instant) {
+        self.handshakes = self.handshakes.saturating_sub(started.elapsed());
+    }
+
+    /// Whether another deadline may be acted on.
+    pub(crate) fn has_time_for_deadlines(&self) -> bool {
+        !self.handshakes.is_zero() && !self.is_late()
     }
 
     /// Whether nothing more may be read.

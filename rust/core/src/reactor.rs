@@ -209,7 +209,7 @@ impl Reactor {
     ) {
         self.round += 1;
         self.flush(now);
-        self.expire(now);
+        self.expire(now, budget);
         self.shed();
         self.wait();
         for index in 0..self.polled.len() {
@@ -280,28 +280,32 @@ impl Reactor {
         Some(connection)
     }
 
-    /// Reports every deadline that has come, before anything is read: what was late stays late.
-    fn expire(&mut self, now: Instant) {
+    /// Acts on the deadlines that have come, before anything is read; many at once in the time that
+    /// newcomers have. What is late stays late: it is looked at again before a connection is driven.
+    fn expire(&mut self, now: Instant, budget: &mut PollBudget) {
         while let Some(Reverse((deadline, token))) = self.deadlines.peek().copied() {
             if deadline >= now {
                 return;
             }
             self.deadlines.pop();
-            let Some(slot) = self.slot(token) else {
+            // A deadline that has been replaced stays in the heap until its time comes.
+            let Some(slot) = self.slot(token).filter(|slot| slot.deadline == Some(deadline)) else {
                 continue;
             };
-            // A deadline that has been replaced stays in the heap until its time comes.
-            if slot.deadline != Some(deadline) {
-                continue;
-            }
             slot.deadline = None;
             let connection = slot.connection.clone();
+            budget.begin();
+            let started = Instant::now();
             if connection.borrow_mut().expire(now) == Driven::More {
                 // Its next deadline is known when it has been driven.
                 self.make_ready(token);
             } else {
                 self.touch(token);
                 self.settle(token);
+            }
+            budget.count_deadline(started);
+            if !budget.has_time_for_deadlines() {
+                return;
             }
         }
     }
@@ -479,6 +483,12 @@ impl Reactor {
         };
         slot.is_ready = false;
         let connection = slot.connection.clone();
+        let is_late = slot.deadline.is_some_and(|deadline| deadline < now);
+        if is_late && connection.borrow_mut().expire(now) == Driven::Idle {
+            self.touch(token);
+            self.settle(token);
+            return;
+        }
         let mut cx = Context {
             now,
             caught_up: self.caught_up,

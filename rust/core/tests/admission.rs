@@ -435,6 +435,32 @@ fn a_byte_a_second_does_not_hold_a_place_among_the_newcomers() {
 }
 
 #[test]
+fn many_who_are_late_at_once_do_not_hold_up_a_poll_and_stay_late() {
+    let mut game = Game::new(|_| {});
+    let mut late = silent(game.server.port(), 20);
+    settle();
+    game.play();
+    assert_eq!(game.stats().accepted, 21);
+    game.server.wait(TOO_LONG);
+    // There is always time for one.
+    game.server.peer.budget.handshakes = Duration::ZERO;
+    for count in 1..=10 {
+        game.server.poll();
+        assert_eq!(game.stats().handshake_timeouts, count);
+    }
+    // Now it does what it should have done before, and its deadline has not been looked at.
+    late[19].send(&request());
+    settle();
+    game.server.poll();
+    assert_eq!((game.stats().handshake_timeouts, game.stats().joined), (12, 1));
+    game.play();
+    game.server.peer.budget.handshakes = PATIENCE;
+    game.server.poll();
+    assert_eq!((game.stats().handshake_timeouts, ended(&late)), (20, 20));
+    assert_eq!(game.stats().joined, 1);
+}
+
+#[test]
 fn a_byte_a_second_does_not_prolong_a_tls_handshake() {
     let identity = Identity::new();
     let mut server = Node::new();
