@@ -191,8 +191,8 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     #[var(get = get_poll_time_limit, set = set_poll_time_limit)]
     poll_time_limit: PhantomVar<f64>,
     /// How many seconds of [member poll_time_limit], above 0, newcomers may take: accepting, TLS,
-    /// upgrade. Default: 0.0015, which is 3 TLS handshakes with an RSA key of 2048 bits, 15 with a
-    /// P-256 key.
+    /// upgrade, and ending connections that are late. Default: 0.0015, which is 3 TLS handshakes
+    /// with an RSA key of 2048 bits, 15 with a P-256 key.
     #[var(get = get_poll_handshake_time_limit, set = set_poll_handshake_time_limit)]
     poll_handshake_time_limit: PhantomVar<f64>,
     /// Most frames, from 1 on, that one poll takes. Default: 65536, more than fit into the time of
