@@ -16,6 +16,7 @@ func _initialize() -> void:
 	t.expect_error("no peer with the id")
 	t.expect_error("the peer is not connected")
 	t.expect_error("no packet is waiting")
+	_ids()
 	_server_targets()
 	_client_targets()
 	_settings()
@@ -23,6 +24,21 @@ func _initialize() -> void:
 	_not_connected()
 	_through_the_api()
 	t.finish()
+
+
+func _ids() -> void:
+	# The engine's class has no such list.
+	if t.peer_class == Harness.BUILT_IN:
+		return
+	var idle := t.new_server()
+	t.equal("no ids without a session", idle.call(&"get_peer_ids"), PackedInt32Array())
+	var net := t.connect_net(3)
+	t.equal("a server's ids, in the order of connection", net.server.call(&"get_peer_ids"), PackedInt32Array(net.ids))
+	t.equal("a client's", net.clients[0].call(&"get_peer_ids"), PackedInt32Array([1]))
+	net.server.disconnect_peer(net.ids[1], true)
+	t.equal("one has gone", net.server.call(&"get_peer_ids"), PackedInt32Array([net.ids[0], net.ids[2]]))
+	t.close_net(net)
+	t.equal("none after the end", net.server.call(&"get_peer_ids"), PackedInt32Array())
 
 
 func _server_targets() -> void:

@@ -405,6 +405,17 @@ impl MultiplayerPeer {
         }
     }
 
+    /// The ids of all peers that are connected, in the order in which they came; on a client that of
+    /// the server, once it is connected.
+    #[must_use]
+    pub fn peer_ids(&self) -> Vec<i32> {
+        match &self.mode {
+            Mode::Server(server) => server.peer_ids().collect(),
+            Mode::Client(client) if client.is_connected() => vec![SERVER_ID],
+            _ => Vec::new(),
+        }
+    }
+
     /// The port that the server listens on; 0 for anything else.
     #[must_use]
     pub fn local_port(&self) -> u16 {

@@ -219,6 +219,11 @@ impl Server {
         }
     }
 
+    /// All ids, in the order of connection.
+    pub(super) fn peer_ids(&self) -> impl Iterator<Item = i32> {
+        self.peers.values().map(|peer| peer.id)
+    }
+
     pub(super) fn connection(&self, id: i32) -> Option<&SharedConnection> {
         self.by_id.get(&id).map(|known| &known.connection)
     }

@@ -95,6 +95,14 @@ impl MioWebSocketMultiplayerPeer {
         OptionalPeer(view)
     }
 
+    /// The ids of all peers that are connected, in the order in which they came; on a client the
+    /// server's, 1, once it is connected. [method MultiplayerAPI.get_peers] knows only those who
+    /// have been authenticated, and on a client also the other clients.
+    #[func]
+    fn get_peer_ids(&self) -> PackedInt32Array {
+        self.peer.borrow().peer_ids().into()
+    }
+
     /// The IP address of a peer. IPv6 addresses are not shortened (`"0:0:0:0:0:0:0:1"`). Empty for
     /// an id that is not connected.
     #[func]
