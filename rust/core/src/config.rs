@@ -148,8 +148,8 @@ pub struct PollBudget {
     /// are late. A handshake takes 0.1 ms with a P-256 key, 0.6 ms with an RSA key of 2048 bits. At
     /// least one step is made. Default: 1.5 ms.
     pub handshakes: Duration,
-    /// When the time is up, once the poll has found something to do.
-    until: Option<Instant>,
+    /// Since when the poll has had something to do.
+    started: Option<Instant>,
     /// A newcomer has made a step.
     has_taken_in: bool,
 }
@@ -161,7 +161,7 @@ impl Default for PollBudget {
             bytes: 64 << 20,
             time: Duration::from_millis(2),
             handshakes: Duration::from_micros(1500),
-            until: None,
+            started: None,
             has_taken_in: false,
         }
     }
@@ -170,8 +170,8 @@ impl Default for PollBudget {
 impl PollBudget {
     /// Starts the clock, unless it runs.
     pub(crate) fn begin(&mut self) {
-        if self.until.is_none() {
-            self.until = Instant::now().checked_add(self.time);
+        if self.started.is_none() {
+            self.started = Some(Instant::now());
         }
     }
 
@@ -203,7 +203,12 @@ impl PollBudget {
 
     /// Whether the time is up.
     pub(crate) fn is_late(&self) -> bool {
-        self.until.is_some_and(|until| Instant::now() >= until)
+        self.spent().is_some_and(|spent| spent >= self.time)
+    }
+
+    /// How long the poll has had something to do, if it has.
+    pub(crate) fn spent(&self) -> Option<Duration> {
+        self.started.map(|started| started.elapsed())
     }
 }
 

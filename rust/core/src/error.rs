@@ -13,6 +13,9 @@ pub enum Error {
     /// A server or client is active already.
     #[error("the peer is active already")]
     AlreadyInUse,
+    /// There is a status endpoint already.
+    #[error("the status endpoint is there already")]
+    StatusEndpointInUse,
     /// The URL cannot be used.
     #[error("cannot use the url: {0}")]
     Url(#[from] UrlError),

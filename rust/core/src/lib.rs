@@ -7,7 +7,7 @@
 //! From the ground up: [`config`], [`stats`], [`url`], [`memory`], [`outbox`], [`rate`], a sans-IO
 //! [`websocket`], the HTTP [`upgrade`], [`transport`] and [`dial`], [`admission`], one
 //! [`connection`], the [`reactor`] that drives many, and on top of it [`peer`] (one WebSocket by
-//! itself) and [`multiplayer`].
+//! itself) and [`multiplayer`], whose [`status`] machines can ask for.
 //!
 //! ```
 //! use std::time::Instant;
@@ -51,6 +51,7 @@ pub mod rate;
 pub mod reactor;
 pub mod server;
 pub mod stats;
+pub mod status;
 pub mod tls;
 pub mod transport;
 pub mod upgrade;

@@ -120,6 +120,12 @@ impl Outbox {
         self.payload
     }
 
+    /// Messages that are not completely written.
+    #[must_use]
+    pub fn messages(&self) -> usize {
+        self.messages.len()
+    }
+
     /// Whether everything has been written.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -23,6 +23,7 @@ use crate::connection::{
 use crate::error::Error;
 use crate::listen;
 use crate::memory;
+use crate::stats::{Queued, Traffic};
 use crate::tls::ServerTls;
 use crate::transport::{Scratch, Transport};
 
@@ -64,6 +65,8 @@ pub struct Reactor {
     /// Counts the polls, so that those who share a reactor poll it once a round.
     round: u64,
     touched: VecDeque<SharedConnection>,
+    /// What has gone over connections that have ended.
+    past: Traffic,
     scratch: Scratch,
     arena: BytesMut,
 }
@@ -103,6 +106,7 @@ impl Reactor {
             deadlines: BinaryHeap::new(),
             round: 0,
             touched: VecDeque::new(),
+            past: Traffic::default(),
             scratch: Scratch::new(READ_SIZE),
             arena: BytesMut::new(),
         })
@@ -147,6 +151,35 @@ impl Reactor {
     pub fn local_port(&self) -> u16 {
         let address = self.listener.as_ref().and_then(|listener| listener.local_addr().ok());
         address.map_or(0, |address| address.port())
+    }
+
+    /// What has gone over all connections so far.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.slots.iter().fold(self.past, |mut sum, (_, slot)| {
+            sum += slot.connection.borrow().traffic();
+            sum
+        })
+    }
+
+    /// What waits to be sent on all connections.
+    #[must_use]
+    pub fn queued(&self) -> Queued {
+        self.slots.iter().fold(Queued::default(), |mut sum, (_, slot)| {
+            sum += slot.connection.borrow().queued();
+            sum
+        })
+    }
+
+    /// Connections that have been accepted and are not in.
+    #[must_use]
+    pub fn newcomers(&self) -> usize {
+        self.entrance.newcomers.len()
+    }
+
+    /// Whether nobody more may be in.
+    pub(crate) fn is_full(&self, config: &AdmissionConfig) -> bool {
+        !self.entrance.door(config).has_place()
     }
 
     /// Starts to connect to `target`.
@@ -528,7 +561,8 @@ impl Reactor {
         };
         if is_finished {
             self.touch(token);
-            self.slots.remove(slot_index(token));
+            let slot = self.slots.remove(slot_index(token));
+            self.past += slot.connection.borrow().traffic();
             self.polled.retain(|polled| *polled != token);
             return;
         }

@@ -24,10 +24,23 @@ pub trait ByteStream: Read + Write {
 
 /// The bottom of a connection.
 pub struct Transport {
-    stream: Stream,
+    stream: Counted,
     tls: Option<Box<Session>>,
     /// The other side has been told that nothing more will be sent.
     writing_ended: bool,
+}
+
+/// Bytes that have gone through a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WireBytes {
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
+}
+
+/// A stream and what has gone through it.
+struct Counted {
+    stream: Stream,
+    bytes: WireBytes,
 }
 
 enum Stream {
@@ -68,13 +81,23 @@ impl Transport {
     /// A connected socket.
     #[must_use]
     pub fn tcp(stream: TcpStream) -> Self {
-        Self { stream: Stream::Tcp(stream), tls: None, writing_ended: false }
+        Self::new(Stream::Tcp(stream))
     }
 
     /// A stream of somebody else's.
     #[must_use]
     pub fn foreign(stream: Box<dyn ByteStream>) -> Self {
-        Self { stream: Stream::Foreign(stream), tls: None, writing_ended: false }
+        Self::new(Stream::Foreign(stream))
+    }
+
+    fn new(stream: Stream) -> Self {
+        let stream = Counted { stream, bytes: WireBytes::default() };
+        Self { stream, tls: None, writing_ended: false }
+    }
+
+    /// What has gone through the stream, TLS included.
+    pub(crate) fn wire_bytes(&self) -> WireBytes {
+        self.stream.bytes
     }
 
     /// Puts the server's end of a TLS session on the stream.
@@ -91,7 +114,8 @@ impl Transport {
 
     /// Whether there is TLS on the stream.
     pub(crate) fn is_secure(&self) -> bool {
-        self.tls.is_some() || matches!(&self.stream, Stream::Foreign(stream) if stream.is_secure())
+        self.tls.is_some()
+            || matches!(&self.stream.stream, Stream::Foreign(stream) if stream.is_secure())
     }
 
     /// Whether the TLS handshake goes on.
@@ -162,14 +186,15 @@ impl Transport {
             tls.end_writing(&mut self.stream);
         }
         // An error means that the connection has gone, which the next read will say.
-        if let Stream::Tcp(stream) = &self.stream {
+        if let Stream::Tcp(stream) = &self.stream.stream {
             let _ = stream.shutdown(Shutdown::Write);
         }
     }
 
     /// Ends the stream. Bytes that have arrived and are not read would make the kernel reset the
-    /// connection and take our last bytes with it, so they are read first, up to a bound.
-    pub(crate) fn end(mut self) {
+    /// connection and take our last bytes with it, so they are read first, up to a bound. What has
+    /// gone through the stream by then.
+    pub(crate) fn end(mut self) -> WireBytes {
         self.end_writing();
         let mut rest = [0; 4096];
         for _ in 0..64 {
@@ -178,13 +203,14 @@ impl Transport {
                 Ok(_) => {}
             }
         }
-        if let Stream::Foreign(stream) = &mut self.stream {
+        if let Stream::Foreign(stream) = &mut self.stream.stream {
             stream.shutdown();
         }
+        self.wire_bytes()
     }
 
     pub(crate) fn set_no_delay(&mut self, enabled: bool) {
-        match &mut self.stream {
+        match &mut self.stream.stream {
             // Only a socket that has gone fails here.
             Stream::Tcp(stream) => drop(stream.set_nodelay(enabled)),
             Stream::Foreign(stream) => stream.set_no_delay(enabled),
@@ -193,7 +219,7 @@ impl Transport {
 
     /// The address of the other end; an IPv4 address that came through an IPv6 socket as IPv4.
     pub(crate) fn remote(&self) -> Option<SocketAddr> {
-        let address = match &self.stream {
+        let address = match &self.stream.stream {
             Stream::Tcp(stream) => stream.peer_addr().ok(),
             Stream::Foreign(stream) => stream.remote(),
         };
@@ -202,7 +228,7 @@ impl Transport {
 
     /// Asks to be told when the socket is ready; a foreign stream cannot tell.
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        match &mut self.stream {
+        match &mut self.stream.stream {
             Stream::Tcp(stream) => {
                 registry.register(stream, token, Interest::READABLE | Interest::WRITABLE)
             }
@@ -211,29 +237,32 @@ impl Transport {
     }
 
     pub(crate) fn is_foreign(&self) -> bool {
-        matches!(self.stream, Stream::Foreign(_))
+        matches!(self.stream.stream, Stream::Foreign(_))
     }
 }
 
-impl Read for Stream {
+impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.read(buffer),
-            Self::Foreign(stream) => stream.read(buffer),
-        }
+        let count = match &mut self.stream {
+            Stream::Tcp(stream) => stream.read(buffer),
+            Stream::Foreign(stream) => stream.read(buffer),
+        }?;
+        self.bytes.received += count as u64;
+        Ok(count)
     }
 }
 
-impl Write for Stream {
+impl Write for Counted {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = match self {
-            Self::Tcp(stream) => stream.write(bytes)?,
-            Self::Foreign(stream) => stream.write(bytes)?,
+        let written = match &mut self.stream {
+            Stream::Tcp(stream) => stream.write(bytes)?,
+            Stream::Foreign(stream) => stream.write(bytes)?,
         };
         // To try again what takes nothing would never end.
         if written == 0 && !bytes.is_empty() {
             return Err(io::ErrorKind::WriteZero.into());
         }
+        self.bytes.sent += written as u64;
         Ok(written)
     }
 

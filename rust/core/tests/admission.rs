@@ -605,5 +605,6 @@ fn every_count_has_its_name() {
     let text = format!("{stats:?}");
     let fields: Vec<String> =
         entries.iter().map(|(name, count)| format!("{name}: {count}")).collect();
-    assert_eq!(text, format!("Stats {{ {} }}", fields.join(", ")));
+    let closes = stats.closes;
+    assert_eq!(text, format!("Stats {{ {}, closes: {closes:?} }}", fields.join(", ")));
 }

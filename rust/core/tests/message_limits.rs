@@ -179,5 +179,10 @@ fn a_client_that_pings_and_does_not_read_is_owed_a_bounded_number_of_bytes() {
 
 /// Counts of what has nothing to do with limits.
 fn unrelated(stats: Stats) -> Stats {
-    Stats { accepted: stats.accepted, joined: stats.joined, ..Stats::default() }
+    Stats {
+        accepted: stats.accepted,
+        joined: stats.joined,
+        closes: stats.closes,
+        ..Stats::default()
+    }
 }

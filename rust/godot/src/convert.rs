@@ -10,7 +10,9 @@ use mio_websocket_core::error::Error;
 /// The engine's code for an error of core.
 pub(crate) fn error_code(error: &Error) -> GodotError {
     match error {
-        Error::AlreadyInUse | Error::Listen { .. } => GodotError::ERR_ALREADY_IN_USE,
+        Error::AlreadyInUse | Error::StatusEndpointInUse | Error::Listen { .. } => {
+            GodotError::ERR_ALREADY_IN_USE
+        }
         Error::Url(_) | Error::Header(_) | Error::BindAddress(_) | Error::Port(_) => {
             GodotError::ERR_INVALID_PARAMETER
         }

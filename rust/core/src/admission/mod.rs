@@ -164,11 +164,16 @@ impl Door<'_> {
 
     /// A place for one that may come in, if there is one.
     pub(crate) fn place(&self) -> Result<Place, Refusal> {
-        let most = self.config.max_clients;
-        if most > 0 && self.places.taken.get() >= most {
+        if !self.has_place() {
             return Err(Refusal::new(503, "the server is full"));
         }
         Ok(self.places.take())
+    }
+
+    /// Whether there is one.
+    pub(crate) fn has_place(&self) -> bool {
+        let most = self.config.max_clients;
+        most == 0 || self.places.taken.get() < most
     }
 }
 

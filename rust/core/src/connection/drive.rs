@@ -263,6 +263,7 @@ impl Connection {
             return bytes.len();
         };
         let mut input = bytes;
+        let (before, bytes_before) = (self.inbox.len(), self.inbox_bytes);
         while self.inbox.len() < self.inbox_limit {
             let frames = &mut cx.budget.frames;
             let message = socket.receive(&mut input, cx.arena, &mut self.outbox, frames);
@@ -270,6 +271,8 @@ impl Connection {
             self.inbox_bytes += message.data.len();
             self.inbox.push_back(message);
         }
+        self.numbers.packets_received += (self.inbox.len() - before) as u64;
+        self.numbers.bytes_received += (self.inbox_bytes - bytes_before) as u64;
         self.is_held |= self.inbox.len() >= self.inbox_limit;
         let used = bytes.len() - input.len();
         if self.is_doomed() && !self.inbox.is_empty() {

@@ -5,6 +5,7 @@
 
 mod drive;
 mod heartbeat;
+mod numbers;
 mod report;
 mod stale;
 mod target;
@@ -21,6 +22,7 @@ use bytes::BytesMut;
 use mio::{Registry, Token};
 
 use self::heartbeat::Heartbeat;
+use self::numbers::Numbers;
 pub use self::stale::Delivery;
 use self::stale::Stale;
 pub use self::target::Target;
@@ -120,6 +122,7 @@ pub struct Connection {
     greeting: Option<Greeting>,
     place: Option<Place>,
     heartbeat: Option<Heartbeat>,
+    numbers: Numbers,
     token: Token,
     serial: u64,
     attention: Attention,
@@ -195,6 +198,7 @@ impl Connection {
             greeting: None,
             place: None,
             heartbeat: None,
+            numbers: Numbers::default(),
             token: Token(usize::MAX),
             serial: 0,
             attention,
@@ -338,7 +342,9 @@ impl Connection {
 
     /// Packets that [`Connection::send_as`] accepted and that have been dropped since the last call.
     pub fn take_dropped(&mut self) -> u64 {
-        self.stale.as_mut().map_or(0, |stale| stale.take_dropped())
+        let dropped = self.stale.as_mut().map_or(0, |stale| stale.take_dropped());
+        self.numbers.packets_dropped += dropped;
+        dropped
     }
 
     fn queue(&mut self, kind: Kind, payload: &[u8]) -> Result<(), Error> {
@@ -360,6 +366,7 @@ impl Connection {
             }
         }
         self.push(kind, payload);
+        self.numbers.count_sent(payload.len());
         Ok(())
     }
 
@@ -398,6 +405,7 @@ impl Connection {
                         socket.resume(&mut self.outbox);
                         for packet in self.stale.iter_mut().flat_map(|stale| stale.take()) {
                             socket.send(Kind::Binary, &packet, &mut self.outbox);
+                            self.numbers.count_sent(packet.len());
                         }
                     }
                 }
@@ -515,8 +523,7 @@ impl Connection {
     /// unless open.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        let (_, held) = self.held();
-        if self.state() == State::Open { self.outbox.payload() + held } else { 0 }
+        self.queued().bytes
     }
 
     /// Turns delaying of small segments off (the default) or on; false without a socket.
@@ -683,7 +690,7 @@ impl Connection {
         self.unread = BytesMut::new();
         self.forget_held();
         if let Some(transport) = self.transport.take() {
-            transport.end();
+            self.numbers.wire = transport.end();
         }
         self.call_attention();
     }

@@ -51,6 +51,7 @@ impl Connection {
         stats.packets_dropped += self.take_dropped();
         if let Err(Error::OutOfMemory { .. } | Error::MemoryLimit { .. }) = sent {
             stats.packets_refused += 1;
+            self.numbers.packets_refused += 1;
         }
     }
 

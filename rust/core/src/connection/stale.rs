@@ -102,6 +102,11 @@ impl Stale {
         (self.held.len(), self.bytes)
     }
 
+    /// What [`Stale::take_dropped`] would give out.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
     /// Packets dropped and replaced since the last call.
     pub(super) fn take_dropped(&mut self) -> u64 {
         std::mem::take(&mut self.dropped)

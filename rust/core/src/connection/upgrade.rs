@@ -92,6 +92,7 @@ impl Connection {
         let limit = self.limit.take().filter(|_| self.role == Role::Server);
         self.greeting = limit.map(|limit| Greeting { limit, end: self.outbox.end() });
         self.upgraded = true;
+        self.numbers.opened = Some(now);
         let config = &self.config;
         let max_message = usize::try_from(config.inbound_buffer_size).unwrap_or(0);
         let (packets, bytes) = (config.inbound_packets_per_second, config.inbound_bytes_per_second);

@@ -14,6 +14,9 @@ use crate::reactor::{Reactor, SharedReactor};
 use crate::stats::Stats;
 use crate::websocket::close;
 
+/// Bytes of a server's first message.
+const ID_SIZE: usize = size_of::<i32>();
+
 /// How a client is after a poll.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -49,6 +52,7 @@ impl Client {
     ) -> Result<Self, Error> {
         let mut reactor = Reactor::new()?;
         let connection = reactor.dial(target, config, DialLimit::Open(limit));
+        connection.borrow_mut().expect_id(ID_SIZE);
         let reactor = Rc::new(RefCell::new(reactor));
         Ok(Self { reactor, connection, id: 0, limit, end: End::Open })
     }
@@ -114,6 +118,7 @@ impl Client {
             } else {
                 connection.report(now, notices, stats);
                 self.end = End::Signalled;
+                stats.closes.count(connection.end_code());
                 inbox.push_event(Event::PeerDisconnected(SERVER_ID));
             }
         }

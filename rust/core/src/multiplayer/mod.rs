@@ -7,6 +7,7 @@
 
 mod client;
 mod inbox;
+mod numbers;
 mod pace;
 mod server;
 
@@ -26,7 +27,9 @@ use crate::connection::{Delivery, SharedConnection, Target, limit_after};
 use crate::error::Error;
 use crate::notice::{Notice, Notices};
 use crate::peer::Peer;
-use crate::stats::Stats;
+use crate::reactor::SharedReactor;
+use crate::stats::{PollTimes, Stats, Traffic};
+use crate::status::StatusEndpoint;
 use crate::tls::ServerTls;
 use crate::transport::ByteStream;
 use crate::upgrade::check_config;
@@ -70,6 +73,10 @@ pub struct MultiplayerPeer {
     frame: Box<dyn Fn() -> u64>,
     /// The time of the last call that was told it.
     now: Option<Instant>,
+    poll_times: PollTimes,
+    /// What has gone over the connections of sessions that have ended.
+    past: Traffic,
+    status_endpoint: Option<Box<StatusEndpoint>>,
 }
 
 #[derive(Default)]
@@ -108,6 +115,9 @@ impl MultiplayerPeer {
             pace: Pace::default(),
             frame: Box::new(frame),
             now: None,
+            poll_times: PollTimes::default(),
+            past: Traffic::default(),
+            status_endpoint: None,
         }
     }
 
@@ -202,6 +212,8 @@ impl MultiplayerPeer {
         }
         let brought = self.inbox.has_events() || self.inbox.len() > before;
         self.pace.polled(brought, &self.frame);
+        self.poll_times.count(budget.spent());
+        self.poll_status_endpoint(now, refuse);
     }
 
     /// Whether there is anything for [`MultiplayerPeer::next_event`] or
@@ -238,8 +250,7 @@ impl MultiplayerPeer {
             Mode::Client(client) => {
                 client.close();
                 // Packets that came before the end can still be taken.
-                self.mode = Mode::Disconnected;
-                self.session += 1;
+                self.enter(Mode::Disconnected);
             }
         }
     }
@@ -333,7 +344,7 @@ impl MultiplayerPeer {
     /// [`Error::UnknownPeer`].
     pub fn disconnect_peer(&mut self, id: i32, force: bool) -> Result<(), Error> {
         match &mut self.mode {
-            Mode::Server(server) => server.disconnect(id, force),
+            Mode::Server(server) => server.disconnect(id, force, &mut self.stats),
             Mode::Client(client) if id == SERVER_ID => {
                 if force {
                     self.close();
@@ -351,7 +362,7 @@ impl MultiplayerPeer {
     pub fn close(&mut self) {
         match &mut self.mode {
             Mode::Disconnected => {}
-            Mode::Server(server) => server.close(),
+            Mode::Server(server) => server.close(&mut self.stats),
             Mode::Client(client) => client.close(),
         }
         self.start(Mode::Disconnected);
@@ -387,11 +398,7 @@ impl MultiplayerPeer {
     /// The view of the connection to a peer.
     #[must_use]
     pub fn view(&self, id: i32) -> Option<Peer> {
-        let reactor = match &self.mode {
-            Mode::Disconnected => return None,
-            Mode::Server(server) => server.reactor(),
-            Mode::Client(client) => client.reactor(),
-        };
+        let reactor = self.reactor()?;
         self.connection(id).map(|connection| Peer::view(connection.clone(), reactor.clone()))
     }
 
@@ -448,10 +455,23 @@ impl MultiplayerPeer {
     }
 
     fn start(&mut self, mode: Mode) {
-        self.mode = mode;
-        self.session += 1;
+        self.enter(mode);
         self.inbox.clear();
         self.pace.flushed();
+    }
+
+    fn enter(&mut self, mode: Mode) {
+        self.past = self.traffic();
+        self.mode = mode;
+        self.session += 1;
+    }
+
+    fn reactor(&self) -> Option<&SharedReactor> {
+        match &self.mode {
+            Mode::Disconnected => None,
+            Mode::Server(server) => Some(server.reactor()),
+            Mode::Client(client) => Some(client.reactor()),
+        }
     }
 
     fn check_idle(&self) -> Result<(), Error> {

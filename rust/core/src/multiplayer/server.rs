@@ -72,6 +72,11 @@ impl Server {
         &self.reactor
     }
 
+    /// How many peers are in.
+    pub(super) fn len(&self) -> usize {
+        self.peers.values().filter(|peer| !peer.is_gone).count()
+    }
+
     pub(super) fn local_port(&self) -> u16 {
         self.reactor.borrow().local_port()
     }
@@ -149,6 +154,7 @@ impl Server {
                 continue;
             };
             if !std::mem::replace(&mut peer.is_gone, true) {
+                count_close(&peer.connection, admission.stats);
                 inbox.push_event(Event::PeerDisconnected(peer.id));
             }
         }
@@ -197,10 +203,18 @@ impl Server {
 
     /// Tells a peer to go. Its end is signalled in the next poll; with `force` it is forgotten at
     /// once and never signalled.
-    pub(super) fn disconnect(&mut self, id: i32, force: bool) -> Result<(), Error> {
+    pub(super) fn disconnect(
+        &mut self,
+        id: i32,
+        force: bool,
+        stats: &mut Stats,
+    ) -> Result<(), Error> {
         let known = self.by_id.get(&id).ok_or(Error::UnknownPeer(id))?;
         known.connection.borrow_mut().close(i32::from(close::NORMAL), "");
         if force {
+            if self.peers.get(&known.order).is_some_and(|peer| !peer.is_gone) {
+                count_close(&known.connection, stats);
+            }
             self.forget(id);
         } else {
             self.gone_next.push(known.order);
@@ -229,11 +243,15 @@ impl Server {
     }
 
     /// Ends every connection within this call.
-    pub(super) fn close(&self) {
+    pub(super) fn close(&self, stats: &mut Stats) {
         for peer in self.peers.values() {
             let mut connection = peer.connection.borrow_mut();
             connection.close(i32::from(close::GOING_AWAY), "");
             connection.leave_now();
+            drop(connection);
+            if !peer.is_gone {
+                count_close(&peer.connection, stats);
+            }
         }
     }
 
@@ -258,6 +276,11 @@ impl Server {
         self.peers.insert(order, Peer { id, connection, is_gone: false, _place: place });
         (order, id)
     }
+}
+
+/// Counts the end of a peer.
+fn count_close(connection: &SharedConnection, stats: &mut Stats) {
+    stats.closes.count(connection.borrow().end_code());
 }
 
 fn send(

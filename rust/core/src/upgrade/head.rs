@@ -8,7 +8,7 @@ use crate::config::{MAX_HEAD_SIZE, MAX_HEADERS};
 /// with every piece that arrives, and it is more lenient about line ends than both sides of a
 /// connection should be (RFC 9112 section 2.2 lets a recipient take a bare LF for a line end).
 #[derive(Debug)]
-pub(super) struct HeadFinder {
+pub(crate) struct HeadFinder {
     /// Most bytes that the head may have.
     max_size: usize,
     /// Bytes that need no second look.
@@ -27,13 +27,13 @@ impl Default for HeadFinder {
 
 impl HeadFinder {
     /// For a head of up to `max_size` bytes.
-    pub(super) fn new(max_size: usize) -> Self {
+    pub(crate) fn new(max_size: usize) -> Self {
         Self { max_size, scanned: 0, line_start: 0, lines: 0 }
     }
 
     /// Length of the head with its empty line, or `None` if it does not end in `buf` yet. `buf` is
     /// everything received so far. The outcome does not depend on the pieces it came in.
-    pub(super) fn find(&mut self, buf: &[u8]) -> Result<Option<usize>, HeadError> {
+    pub(crate) fn find(&mut self, buf: &[u8]) -> Result<Option<usize>, HeadError> {
         let limit = buf.len().min(self.max_size);
         while self.scanned < limit {
             let at = self.scanned;
@@ -71,7 +71,7 @@ impl HeadFinder {
 
 /// What makes a head unusable, whatever its headers mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HeadError {
+pub(crate) enum HeadError {
     Malformed(&'static str),
     TooLarge,
     TooManyHeaders,
@@ -89,17 +89,17 @@ impl From<httparse::Error> for HeadError {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct RequestHead {
-    pub(super) method: String,
-    pub(super) target: String,
+pub(crate) struct RequestHead {
+    pub(crate) method: String,
+    pub(crate) target: String,
     /// The 1 of HTTP/1.1; the major version is always 1.
-    pub(super) minor_version: u8,
-    pub(super) headers: Vec<(String, String)>,
+    pub(crate) minor_version: u8,
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 impl RequestHead {
     /// `head` ends with its empty line.
-    pub(super) fn parse(head: &[u8]) -> Result<Self, HeadError> {
+    pub(crate) fn parse(head: &[u8]) -> Result<Self, HeadError> {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut request = httparse::Request::new(&mut headers);
         let status = request.parse(head)?;

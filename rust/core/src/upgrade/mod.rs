@@ -8,7 +8,7 @@
 
 mod allowed;
 pub mod client;
-mod head;
+pub(crate) mod head;
 pub mod server;
 
 pub use allowed::{check as check_allowed, set_origins, set_paths};
@@ -106,13 +106,13 @@ pub enum HeaderError {
 }
 
 /// Appends `text` and a line end to a head.
-fn push_line(head: &mut Vec<u8>, text: &str) {
+pub(crate) fn push_line(head: &mut Vec<u8>, text: &str) {
     head.extend_from_slice(text.as_bytes());
     head.extend_from_slice(b"\r\n");
 }
 
 /// Appends the line `name: value` to a head.
-fn push_header(head: &mut Vec<u8>, name: &str, value: &str) {
+pub(crate) fn push_header(head: &mut Vec<u8>, name: &str, value: &str) {
     head.extend_from_slice(name.as_bytes());
     head.extend_from_slice(b": ");
     push_line(head, value);
@@ -127,7 +127,10 @@ fn values<'a>(headers: &'a [(String, String)], name: &str) -> impl Iterator<Item
 }
 
 /// The value of a header that may stand in a head only once.
-fn single<'a>(headers: &'a [(String, String)], name: &str) -> Result<Option<&'a str>, Repeated> {
+pub(crate) fn single<'a>(
+    headers: &'a [(String, String)],
+    name: &str,
+) -> Result<Option<&'a str>, Repeated> {
     let mut values = values(headers, name);
     let first = values.next();
     match values.next() {
@@ -137,7 +140,7 @@ fn single<'a>(headers: &'a [(String, String)], name: &str) -> Result<Option<&'a 
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Repeated;
+pub(crate) struct Repeated;
 
 /// Elements of a header whose value is a list; several lines make one list and empty elements do
 /// not count (RFC 9110 sections 5.3 and 5.6.1).

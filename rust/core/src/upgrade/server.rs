@@ -212,8 +212,10 @@ fn is_key(key: &str) -> bool {
         && digits.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/')
 }
 
-fn reason_phrase(status: u16) -> &'static str {
+/// The words of a status, for the eye.
+pub(crate) fn reason_phrase(status: u16) -> &'static str {
     match status {
+        200 => "OK",
         400 => "Bad Request",
         403 => "Forbidden",
         404 => "Not Found",

@@ -1,5 +1,17 @@
 //! What has happened to a server or client since it was made, in numbers. Plain data.
 
+mod closes;
+mod per_second;
+mod poll_times;
+mod snapshot;
+mod traffic;
+
+pub use self::closes::Closes;
+pub use self::per_second::PerSecond;
+pub use self::poll_times::PollTimes;
+pub use self::snapshot::{RoundTrips, Snapshot};
+pub use self::traffic::{ConnectionStats, Queued, Traffic};
+
 /// Counts. None of them ever goes down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -47,10 +59,12 @@ pub struct Stats {
     /// Packets sent in an unreliable mode that were dropped, or replaced by newer ones, because the
     /// peer read too slowly; a broadcast counts for each such peer.
     pub packets_dropped: u64,
+    /// Peers that have gone, by close code; those that `joined` are these and those that are in.
+    pub closes: Closes,
 }
 
 impl Stats {
-    /// All counts with their names, in the order of the fields.
+    /// All single counts with their names, in the order of the fields.
     pub fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> {
         // Taken apart without `..`, so that no field can be forgotten here.
         let Self {
@@ -73,6 +87,7 @@ impl Stats {
             closed_memory,
             packets_refused,
             packets_dropped,
+            closes: _,
         } = *self;
         [
             ("accepted", accepted),
