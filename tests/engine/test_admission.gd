@@ -21,6 +21,7 @@ const COUNTS: PackedStringArray = [
 	"accepted",
 	"joined",
 	"refused_full",
+	"refused_draining",
 	"refused_rate",
 	"refused_path",
 	"refused_origin",

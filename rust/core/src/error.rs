@@ -45,9 +45,18 @@ pub enum Error {
     /// The TLS options are those of the other side.
     #[error("the tls options are for the other side")]
     TlsSide,
+    /// The server does not speak TLS.
+    #[error("the server does not speak tls")]
+    NoTls,
     /// A time limit of 0 or less.
     #[error("a time limit must be above 0")]
     Timeout,
+    /// A time that is negative, not a number, or beyond the clock.
+    #[error("the time must be 0 seconds or more")]
+    Seconds,
+    /// A close code that must not be sent.
+    #[error("{0} is no close code that can be sent: 1000-1003, 1007-1014 or 3000-4999")]
+    CloseCode(i64),
     /// The peer is not connected.
     #[error("the peer is not connected")]
     Unconfigured,

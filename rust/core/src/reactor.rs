@@ -146,6 +146,26 @@ impl Reactor {
         }
     }
 
+    /// The identity that newcomers are shown, if the listener speaks TLS.
+    pub(crate) fn tls(&self) -> Option<&ServerTls> {
+        self.entrance.tls.as_ref()
+    }
+
+    /// Shows newcomers another identity. Handshakes that have begun go on with the earlier one.
+    pub(crate) fn set_tls(&mut self, tls: ServerTls) {
+        self.entrance.tls = Some(tls);
+    }
+
+    /// Sets when the listener's owner goes, until when nobody is let in any more; `None`: it stays.
+    pub(crate) fn set_departure(&mut self, departure: Option<Instant>) {
+        self.entrance.departure = departure;
+    }
+
+    /// Whether a connection that has been claimed is there, if only to write what is left.
+    pub(crate) fn has_claimed(&self) -> bool {
+        self.slots.iter().any(|(_, slot)| slot.connection.borrow().is_claimed())
+    }
+
     /// The port that is listened on; 0 without a listener.
     #[must_use]
     pub fn local_port(&self) -> u16 {

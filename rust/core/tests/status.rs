@@ -68,6 +68,11 @@ fn readiness_follows_the_server_and_health_does_not() {
     node.peer.admission.max_clients = 2;
     assert_eq!(get(&mut node, "/readyz").0, 200);
     drop((raw, id));
+    node.peer.begin_drain(60.0, 1001, "", node.clock).unwrap();
+    assert_eq!(get(&mut node, "/readyz"), (503, "draining\n".to_owned()));
+    assert_eq!(get(&mut node, "/healthz").0, 200);
+    node.peer.cancel_drain();
+    assert_eq!(get(&mut node, "/readyz").0, 200);
     let port = node.port();
     node.peer.close();
     assert_eq!(get(&mut node, "/readyz"), (503, "not listening\n".to_owned()));

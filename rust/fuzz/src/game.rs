@@ -124,8 +124,11 @@ impl Game {
                 self.codes.insert(id, connection.close_code());
                 assert!(has_reason || self.told_to_go.contains(&id), "{id} went for no reason");
             }
+            Event::Drained => panic!("nothing drains here"),
         }
-        let (Event::PeerConnected(id) | Event::PeerDisconnected(id)) = event.event;
+        let (Event::PeerConnected(id) | Event::PeerDisconnected(id)) = event.event else {
+            return;
+        };
         match self.reactions.pop().unwrap_or(Reaction::Nothing) {
             Reaction::Nothing => {}
             Reaction::Poll => {

@@ -61,20 +61,58 @@ impl OptionalTls {
         if self.0.is_none() && chain.is_empty() && key.is_empty() {
             return Ok(None);
         }
+        let (chain, key) = self.pair(chain, key, Source::Objects)?;
+        ServerTls::new(&chain, &key, has_tls13()).map(Some)
+    }
+
+    /// The texts of a server's certificate chain and private key. `chain` and `key`, PEM text or
+    /// paths of files, take the place of what the options hold.
+    ///
+    /// # Errors
+    /// When something is missing or cannot be read.
+    pub(crate) fn pair(
+        &self,
+        chain: &str,
+        key: &str,
+        source: Source,
+    ) -> Result<(String, String), TlsError> {
         let options = self.0.as_ref();
         let chain = if chain.is_empty() {
             let given = options.and_then(|options| options.get_own_certificate());
-            certificate_text(&given.ok_or(TlsError::NoCertificate)?)
+            let given = given.ok_or(TlsError::NoCertificate)?;
+            match source.path(&given.get_path()) {
+                Some(path) => pem(&path)?,
+                None => certificate_text(&given),
+            }
         } else {
             pem(chain)?
         };
         let key = if key.is_empty() {
             let given = options.and_then(|options| options.get_private_key());
-            key_text(&given.ok_or(TlsError::NoKey)?)?
+            let given = given.ok_or(TlsError::NoKey)?;
+            match source.path(&given.get_path()) {
+                Some(path) => pem(&path)?,
+                None => key_text(&given)?,
+            }
         } else {
             pem(key)?
         };
-        ServerTls::new(&chain, &key, has_tls13()).map(Some)
+        Ok((chain, key))
+    }
+}
+
+/// What counts of a certificate or key that was loaded from a file.
+#[derive(Clone, Copy)]
+pub(crate) enum Source {
+    /// The object.
+    Objects,
+    /// The file, which may hold something else by now.
+    Files,
+}
+
+impl Source {
+    fn path(self, path: &GString) -> Option<String> {
+        matches!(self, Self::Files).then(|| path.to_string()).filter(|path| !path.is_empty())
     }
 }
 
@@ -126,11 +164,12 @@ fn pem(text_or_path: &str) -> Result<String, TlsError> {
     if text_or_path.contains("-----BEGIN") {
         return Ok(text_or_path.to_owned());
     }
-    let text = FileAccess::get_file_as_string(text_or_path).to_string();
-    if text.is_empty() {
+    // As bytes: the engine complains of text that is no UTF-8, such as a file that is half written.
+    let bytes = FileAccess::get_file_as_bytes(text_or_path);
+    if bytes.is_empty() {
         return Err(TlsError::Other(format!("cannot read the file `{text_or_path}`")));
     }
-    Ok(text)
+    Ok(String::from_utf8_lossy(bytes.as_slice()).into_owned())
 }
 
 /// The certificates that clients trust by default, in the order of the engine: the project's bundle,
@@ -155,7 +194,8 @@ fn public_certificates() -> Arc<str> {
     })
 }
 
-fn has_tls13() -> bool {
+/// Whether the project speaks TLS 1.3.
+pub(crate) fn has_tls13() -> bool {
     setting("network/tls/enable_tls_v1.3").try_to().unwrap_or(true)
 }
 

@@ -53,8 +53,10 @@ pub struct Admission<'a> {
 #[derive(Default)]
 pub(crate) struct Entrance {
     pub(crate) newcomers: Newcomers,
+    /// When the listener's owner goes: nobody is let in any more.
+    pub(crate) departure: Option<Instant>,
     /// Who the listener is, if it speaks TLS.
-    tls: Option<ServerTls>,
+    pub(crate) tls: Option<ServerTls>,
     /// Nothing is accepted before that.
     pause: Option<Instant>,
     /// When the log was last told that nothing can be accepted.
@@ -146,7 +148,7 @@ impl Entrance {
 
     /// What requests are judged by.
     pub(crate) fn door<'a>(&'a self, config: &'a AdmissionConfig) -> Door<'a> {
-        Door { config, places: &self.places }
+        Door { config, places: &self.places, departure: self.departure }
     }
 }
 
@@ -154,6 +156,7 @@ impl Entrance {
 pub(crate) struct Door<'a> {
     config: &'a AdmissionConfig,
     places: &'a Places,
+    departure: Option<Instant>,
 }
 
 impl Door<'_> {
@@ -163,7 +166,10 @@ impl Door<'_> {
     }
 
     /// A place for one that may come in, if there is one.
-    pub(crate) fn place(&self) -> Result<Place, Refusal> {
+    pub(crate) fn place(&self, now: Instant) -> Result<Place, Refusal> {
+        if let Some(departure) = self.departure {
+            return Err(Refusal::departure(departure.saturating_duration_since(now)));
+        }
         if !self.has_place() {
             return Err(Refusal::new(503, "the server is full"));
         }
@@ -237,12 +243,12 @@ mod tests {
     #[test]
     fn a_place_is_free_again_when_it_is_dropped() {
         let config = AdmissionConfig { max_clients: 2, ..AdmissionConfig::default() };
-        let places = Places::default();
-        let door = Door { config: &config, places: &places };
-        let first = door.place().unwrap();
-        let _second = door.place().unwrap();
-        assert_eq!(door.place().unwrap_err().status, 503);
+        let (places, now) = (Places::default(), Instant::now());
+        let door = Door { config: &config, places: &places, departure: None };
+        let first = door.place(now).unwrap();
+        let _second = door.place(now).unwrap();
+        assert_eq!(door.place(now).unwrap_err().status, 503);
         drop(first);
-        assert!(door.place().is_ok());
+        assert!(door.place(now).is_ok());
     }
 }

@@ -68,6 +68,7 @@ impl Connection {
 /// Adds a failure to its count.
 fn count(failure: &Failure, upgraded: bool, stats: &mut Stats) {
     let count = match failure {
+        Failure::Refused(refusal) if refusal.departure.is_some() => &mut stats.refused_draining,
         Failure::Refused(refusal) => match refusal.status {
             403 => &mut stats.refused_origin,
             404 => &mut stats.refused_path,

@@ -52,7 +52,7 @@ impl Connection {
         match &mut self.stage {
             Stage::Answering(reader) => {
                 let answered = reader.read(&self.unread).and_then(|read| match read {
-                    Some((request, len)) => answer(&request, &self.config, door)
+                    Some((request, len)) => answer(&request, &self.config, door, now)
                         .map(|answer| Some((request, answer, len))),
                     None => Ok(None),
                 });
@@ -115,10 +115,11 @@ fn answer(
     request: &server::Request,
     config: &ConnectionConfig,
     door: Option<&Door<'_>>,
+    now: Instant,
 ) -> Result<Acceptance, Refusal> {
     door.map_or(Ok(()), |door| door.check(request))?;
     let protocol = server::choose_protocol(request, &config.supported_protocols)?;
-    let place = door.map(Door::place).transpose()?;
+    let place = door.map(|door| door.place(now)).transpose()?;
     let bytes = server::answer(request, protocol.as_deref(), &config.handshake_headers);
     Ok(Acceptance { protocol: protocol.unwrap_or_default(), bytes, place })
 }

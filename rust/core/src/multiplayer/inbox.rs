@@ -17,6 +17,8 @@ pub enum Event {
     PeerConnected(i32),
     /// The peer has gone. It is still known while this is signalled.
     PeerDisconnected(i32),
+    /// A server that drains has nobody left.
+    Drained,
 }
 
 /// A received packet.

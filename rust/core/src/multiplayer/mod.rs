@@ -6,6 +6,8 @@
 //! borrowed in between, because a handler may call anything.
 
 mod client;
+mod drain;
+mod identity;
 mod inbox;
 mod numbers;
 mod pace;
@@ -15,6 +17,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use self::client::{Client, Outcome};
+use self::identity::Watch;
 use self::inbox::Inbox;
 pub use self::inbox::{Event, Packet};
 use self::pace::Pace;
@@ -61,6 +64,7 @@ pub struct MultiplayerPeer {
     /// What has happened so far.
     pub stats: Stats,
     handshake_timeout: Option<Duration>,
+    watch: Watch,
     mode: Mode,
     /// Counts the calls that start or end a session.
     session: u64,
@@ -106,6 +110,7 @@ impl MultiplayerPeer {
             waiting: WaitingLimits::default(),
             stats: Stats::default(),
             handshake_timeout: None,
+            watch: Watch::default(),
             mode: Mode::default(),
             session: 0,
             inbox: Inbox::default(),
@@ -227,9 +232,14 @@ impl MultiplayerPeer {
     pub fn next_event(&mut self) -> Option<SessionEvent> {
         loop {
             let event = self.inbox.next_event()?;
-            // A handler of an earlier event may have forced the peer out.
-            let (Event::PeerConnected(id) | Event::PeerDisconnected(id)) = event;
-            if self.connection(id).is_some() {
+            // A handler of an earlier event may have forced the peer out, or let others in again.
+            let is_due = match event {
+                Event::PeerConnected(id) | Event::PeerDisconnected(id) => {
+                    self.connection(id).is_some()
+                }
+                Event::Drained => self.is_draining(),
+            };
+            if is_due {
                 return Some(SessionEvent { event, session: self.session });
             }
         }
@@ -458,6 +468,7 @@ impl MultiplayerPeer {
         self.enter(mode);
         self.inbox.clear();
         self.pace.flushed();
+        self.watch.start_anew();
     }
 
     fn enter(&mut self, mode: Mode) {

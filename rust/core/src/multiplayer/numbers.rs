@@ -100,7 +100,9 @@ impl MultiplayerPeer {
         let Mode::Server(server) = &self.mode else {
             return Err(Unready::NotListening);
         };
-        if refuses {
+        if server.is_draining() {
+            Err(Unready::Draining)
+        } else if refuses {
             Err(Unready::Refusing)
         } else if server.reactor().borrow().is_full(&self.admission) {
             Err(Unready::Full)

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use rustc_hash::FxHashMap;
 
+use super::drain::Drain;
 use super::inbox::{Event, Inbox};
 use crate::admission::{Admission, Place};
 use crate::config::PollBudget;
@@ -32,6 +33,7 @@ pub(super) struct Server {
     gone_next: Vec<Order>,
     /// Empty between polls; kept for its memory.
     touched: Vec<Order>,
+    drain: Option<Drain>,
 }
 
 /// What sending to one peer needs.
@@ -65,6 +67,7 @@ impl Server {
             next_order: 0,
             gone_next: Vec::new(),
             touched: Vec::new(),
+            drain: None,
         })
     }
 
@@ -100,6 +103,8 @@ impl Server {
         inbox: &mut Inbox,
     ) {
         let mut gone = std::mem::take(&mut self.gone_next);
+        // Who comes now is told that the server is going, instead of being left waiting for it.
+        admission.is_refusing &= self.drain.is_none();
         let mut reactor = self.reactor.borrow_mut();
         reactor.poll(now, Some(admission), budget);
         let mut opened = Vec::new();
@@ -157,6 +162,34 @@ impl Server {
                 count_close(&peer.connection, admission.stats);
                 inbox.push_event(Event::PeerDisconnected(peer.id));
             }
+        }
+        self.advance_drain(now, inbox);
+    }
+
+    /// Begins a drain, replaces it, or ends it.
+    pub(super) fn set_drain(&mut self, drain: Option<Drain>) {
+        self.reactor.borrow_mut().set_departure(drain.as_ref().map(Drain::deadline));
+        self.drain = drain;
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.drain.is_some()
+    }
+
+    /// Closes whoever is still there when the time is up, and notes when nobody is left: then the
+    /// process can end without taking a close frame back.
+    fn advance_drain(&mut self, now: Instant, inbox: &mut Inbox) {
+        let Some(drain) = &mut self.drain else { return };
+        if drain.is_due(now) {
+            let (code, reason) = (drain.farewell.code.unwrap_or(0), &drain.farewell.reason);
+            for (order, peer) in self.peers.iter().filter(|(_, peer)| !peer.is_gone) {
+                peer.connection.borrow_mut().close(i32::from(code), reason);
+                self.gone_next.push(*order);
+            }
+        }
+        let (peers, reactor) = (&self.peers, &self.reactor);
+        if drain.is_over(|| peers.is_empty() && !reactor.borrow().has_claimed()) {
+            inbox.push_event(Event::Drained);
         }
     }
 

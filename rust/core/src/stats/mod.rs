@@ -21,6 +21,8 @@ pub struct Stats {
     pub joined: u64,
     /// Clients refused because `max_clients` were in: HTTP status 503.
     pub refused_full: u64,
+    /// Clients refused because the server was draining: HTTP status 503.
+    pub refused_draining: u64,
     /// Clients refused because their address came too often: HTTP status 429, or with TLS nothing.
     pub refused_rate: u64,
     /// Clients refused for a path that is not allowed: HTTP status 404.
@@ -71,6 +73,7 @@ impl Stats {
             accepted,
             joined,
             refused_full,
+            refused_draining,
             refused_rate,
             refused_path,
             refused_origin,
@@ -93,6 +96,7 @@ impl Stats {
             ("accepted", accepted),
             ("joined", joined),
             ("refused_full", refused_full),
+            ("refused_draining", refused_draining),
             ("refused_rate", refused_rate),
             ("refused_path", refused_path),
             ("refused_origin", refused_origin),

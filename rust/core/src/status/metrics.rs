@@ -115,6 +115,7 @@ fn ways_in(text: &mut Text, snapshot: &Snapshot) {
     let results = [
         ("joined", counts.joined),
         ("full", counts.refused_full),
+        ("draining", counts.refused_draining),
         ("rate", counts.refused_rate),
         ("path", counts.refused_path),
         ("origin", counts.refused_origin),

@@ -14,6 +14,7 @@ use super::{ALPN, TlsError, pem, provider, versions};
 #[derive(Clone, Debug)]
 pub struct ServerTls {
     pub(super) config: Arc<ServerConfig>,
+    chain: Arc<[CertificateDer<'static>]>,
 }
 
 impl ServerTls {
@@ -28,7 +29,7 @@ impl ServerTls {
         let key = pem::private_key(key)?;
         let key = provider().key_provider.load_private_key(key).map_err(refusal)?;
         check_pair(&chain, key.as_ref())?;
-        let identity = SingleCertAndKey::from(CertifiedKey::new(chain, key));
+        let identity = SingleCertAndKey::from(CertifiedKey::new(chain.clone(), key));
         let builder = ServerConfig::builder_with_provider(provider().clone())
             .with_protocol_versions(versions(tls13))
             .map_err(|error| TlsError::Other(error.to_string()))?;
@@ -36,12 +37,22 @@ impl ServerTls {
         config.alpn_protocols = vec![ALPN.to_vec()];
         // What costs least is ours to know: many clients ask for the longest keys first.
         config.ignore_client_order = true;
-        // Tickets let a client come back without a full handshake, and need no memory here.
+        // Tickets let a client come back without a full handshake, and need no memory here. Their
+        // key is this configuration's own: who comes with a ticket of an earlier identity is shown
+        // the new one in a full handshake.
         config.ticketer = rustls::crypto::ring::Ticketer::new()
             .map_err(|error| TlsError::Other(error.to_string()))?;
         // One ticket is enough for a client that opens one connection at a time.
         config.send_tls13_tickets = 1;
-        Ok(Self { config: Arc::new(config) })
+        Ok(Self { config: Arc::new(config), chain: chain.into() })
+    }
+
+    /// Whether the certificates of a PEM text are those of this identity.
+    ///
+    /// # Errors
+    /// When there are none, or they cannot be read.
+    pub fn has_chain(&self, pem: &str) -> Result<bool, TlsError> {
+        Ok(pem::certificates(pem)?[..] == self.chain[..])
     }
 }
 

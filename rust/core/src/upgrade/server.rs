@@ -1,5 +1,7 @@
 //! The server's side: reads and judges the request (RFC 6455 section 4.2), makes the answer.
 
+use std::time::Duration;
+
 use tungstenite::handshake::derive_accept_key;
 
 use super::head::{HeadError, HeadFinder, RequestHead};
@@ -155,12 +157,22 @@ pub struct Refusal {
     pub reason: String,
     /// Not worth an error line in the log: both sides are sound, they just do not fit.
     pub silent: bool,
+    /// The server is going, in so many seconds.
+    pub departure: Option<u64>,
 }
 
 impl Refusal {
     /// A refusal that is logged.
     pub fn new(status: u16, reason: impl Into<String>) -> Self {
-        Self { status, reason: reason.into(), silent: false }
+        Self { status, reason: reason.into(), silent: false, departure: None }
+    }
+
+    /// By a server that is going when `time_left` is over.
+    pub fn departure(time_left: Duration) -> Self {
+        // Not sooner than another one can be there; 0 would make them come again at once.
+        let seconds = time_left.as_secs() + u64::from(time_left.subsec_nanos() > 0);
+        let departure = Some(seconds.max(1));
+        Self { departure, ..Self::new(503, "the server is going down") }
     }
 
     /// The whole HTTP answer. The connection is to be closed behind it.
@@ -180,7 +192,10 @@ impl Refusal {
             429 => push_header(&mut bytes, RETRY_AFTER, "1"),
             // A place is free when somebody leaves: nobody who waits for one minds 5 seconds, and
             // a crowd that asks so seldom costs next to nothing.
-            503 => push_header(&mut bytes, RETRY_AFTER, "5"),
+            503 => {
+                let seconds = self.departure.unwrap_or(5);
+                push_header(&mut bytes, RETRY_AFTER, &seconds.to_string());
+            }
             _ => {}
         }
         // Who sends Upgrade has to name it in Connection (RFC 9110 section 7.8).

@@ -128,12 +128,22 @@ impl Identity {
         &self,
         versions: &[&'static SupportedProtocolVersion],
     ) -> ClientConfig {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.root_der.clone()).unwrap();
-        let builder = ClientConfig::builder_with_provider(provider());
-        let builder = builder.with_protocol_versions(versions).unwrap();
-        builder.with_root_certificates(roots).with_no_client_auth()
+        trusting(&[self], versions)
     }
+}
+
+/// A foreign client's end, which trusts the roots of all.
+pub(crate) fn trusting(
+    identities: &[&Identity],
+    versions: &[&'static SupportedProtocolVersion],
+) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    for identity in identities {
+        roots.add(identity.root_der.clone()).unwrap();
+    }
+    let builder = ClientConfig::builder_with_provider(provider());
+    let builder = builder.with_protocol_versions(versions).unwrap();
+    builder.with_root_certificates(roots).with_no_client_auth()
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {

@@ -7,6 +7,16 @@ use super::MioWebSocketMultiplayerPeer;
 use crate::log;
 
 impl MioWebSocketMultiplayerPeer {
+    /// Does what emits signals. A handler may drop the last reference to this object, which must
+    /// not be freed while it is bound: then it is freed at the end of the frame.
+    pub(super) fn emitting(&mut self, emit: impl FnOnce(&mut Self)) {
+        let mut keep = self.to_gd();
+        emit(self);
+        if keep.get_reference_count() == 1 {
+            keep.run_deferred_gd(|_| ());
+        }
+    }
+
     /// Signals what a poll has brought, one by one and with nothing borrowed: a handler may send,
     /// take packets, poll, disconnect, close, start anew.
     pub(super) fn signal_events(&mut self) {
@@ -22,6 +32,7 @@ impl MioWebSocketMultiplayerPeer {
                 Event::PeerDisconnected(id) => {
                     self.signals().peer_disconnected().emit(i64::from(id));
                 }
+                Event::Drained => self.signals().drained().emit(),
             }
             self.peer.get_mut().finish_event(event);
             self.forget_views();

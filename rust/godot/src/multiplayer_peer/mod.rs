@@ -4,9 +4,11 @@
 
 mod admission;
 mod budget;
+mod drain;
 mod events;
 mod inbound;
 mod queues;
+mod reload;
 mod session;
 mod settings;
 mod virtuals;
@@ -26,6 +28,7 @@ use mio_websocket_core::error::Error;
 use mio_websocket_core::multiplayer::MultiplayerPeer;
 
 use crate::convert::{error_code, is_silent};
+use crate::tls_options::OptionalTls;
 use crate::web_socket_peer::MioWebSocketPeer;
 
 /// The largest count that a property takes.
@@ -212,6 +215,14 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     /// The private key of [member tls_certificate_chain]: PEM text, or the path of a file.
     #[var]
     tls_private_key: GString,
+    /// A server with TLS looks at the files of its certificate and key again when so many seconds
+    /// have passed, in [method MultiplayerPeer.poll]; 0 (the default) means never. If they hold
+    /// another certificate, newcomers get that one, as with [method reload_tls]. Which files these are is said there. Files that
+    /// cannot be used, for example because the key has not been written yet, change nothing; they
+    /// are tried again at the next look, and if they are still wrong then one line in the log says why. 60 is
+    /// a good value. A value below 0 is an error and changes nothing.
+    #[var(get = get_tls_reload_interval, set = set_tls_reload_interval)]
+    tls_reload_interval: PhantomVar<f64>,
     /// The certificates that a client trusts: PEM text, or the path of a file. Takes the place of
     /// those in the [TLSOptions], of which an extension can read only the first unless they were
     /// loaded from a file. Empty (the default): what the [TLSOptions] say.
@@ -229,6 +240,10 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     /// What [method get_peer] has returned, so that it returns the same object again.
     views: HashMap<i32, Gd<MioWebSocketPeer>>,
     flush_scheduled: bool,
+    /// What the server's certificate came from, with [member tls_certificate_chain] and
+    /// [member tls_private_key].
+    #[init(val = OptionalTls(None))]
+    tls_server_options: OptionalTls,
     refuses: bool,
     base: Base<MultiplayerPeerExtension>,
 }
@@ -242,6 +257,15 @@ fn frames() -> impl Fn() -> u64 {
 
 #[godot_api]
 impl MioWebSocketMultiplayerPeer {
+    /// Emitted by [method begin_drain], before it returns: the time to tell players with an RPC.
+    #[signal]
+    fn drain_started(seconds: f64);
+
+    /// Emitted once after [method begin_drain], when nobody is left and what was sent to the players
+    /// has left, too: the process can end. See [method begin_drain] for an example.
+    #[signal]
+    fn drained();
+
     /// For the end of the frame; not for scripts.
     #[func]
     fn _flush(&mut self) {

@@ -73,6 +73,9 @@ impl MioWebSocketMultiplayerPeer {
                 peer.create_server(port, &bind_address.to_string(), tls, Instant::now())
             })
         };
+        if created.is_ok() {
+            self.tls_server_options = tls_server_options;
+        }
         self.answer("create_server", created)
     }
 
@@ -142,7 +145,7 @@ impl MioWebSocketMultiplayerPeer {
 
     /// What has happened since this object was made, in numbers that never go down:
     /// `accepted` TCP connections, clients that `joined`; clients that were `refused_full` (see
-    /// [member max_clients]), `refused_rate` (see [member connections_per_second_per_address]),
+    /// [member max_clients]), `refused_draining` (see [method begin_drain]), `refused_rate` (see [member connections_per_second_per_address]),
     /// `refused_path`, `refused_origin`, or `refused_request` for anything else in their request;
     /// `failed_tls`, `handshake_timeouts` and `handshakes_displaced` (see
     /// [member max_pending_handshakes]); `accept_errors`, how often the system had no descriptors

@@ -20,20 +20,20 @@ const OLD_HEADER: i32 = 9;
 #[godot_api]
 impl IMultiplayerPeerExtension for MioWebSocketMultiplayerPeer {
     fn poll(&mut self) {
+        let now = Instant::now();
+        if self.peer.get_mut().is_tls_look_due(now) {
+            self.look_at_tls(now);
+        }
         let peer = self.peer.get_mut();
-        peer.poll(Instant::now(), self.refuses);
+        peer.poll(now, self.refuses);
         if !peer.has_news() {
             peer.flush();
             return;
         }
-        // A handler may drop the last reference but this one. The object must not be freed while it
-        // is bound, so then this reference goes at the end of the frame.
-        let mut keep = self.to_gd();
-        self.signal_events();
-        self.peer.get_mut().flush();
-        if keep.get_reference_count() == 1 {
-            keep.run_deferred_gd(|_| ());
-        }
+        self.emitting(|this| {
+            this.signal_events();
+            this.peer.get_mut().flush();
+        });
     }
 
     fn close(&mut self) {
