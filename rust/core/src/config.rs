@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use ipnet::IpNet;
+
 /// Largest HTTP head, in bytes, that either side accepts (request or answer).
 ///
 /// Browsers send cookies and proxies add headers: 4096 bytes, as the engine's class has, is too
@@ -95,9 +97,10 @@ pub struct AdmissionConfig {
     pub max_pending_handshakes: u32,
     /// Most connections that one IPv4 address, or one IPv6 network of 64 bits, may open in a
     /// second, with a burst of four seconds' worth; 0 means no limit. One over it is answered with
-    /// 429, or dropped if TLS would come first. Default: 0, because all players behind one router,
-    /// mobile provider or proxy have one address; without a proxy, 5 is enough for a household or
-    /// a school class.
+    /// 429, or dropped if TLS would come first. Behind a proxy that is trusted it is the player's
+    /// address that counts, as soon as it is known, and never the proxy's. Default: 0, because all
+    /// players behind one router, mobile provider or unknown proxy have one address; otherwise 5 is
+    /// enough for a household or a school class.
     pub connections_per_second_per_address: u32,
     /// Paths that may be asked for, compared as they are sent and without the query; none means
     /// that all may. Others are answered with 404. Default: none.
@@ -106,6 +109,43 @@ pub struct AdmissionConfig {
     /// may. Others are answered with 403. A request without an `Origin` header is not from a
     /// browser and is let in. Default: none.
     pub allowed_origins: Vec<String>,
+    /// Which proxies players come through.
+    pub proxy: ProxyConfig,
+}
+
+/// Whose word on a player's address counts, and how it is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyConfig {
+    /// The networks of the proxies. Default: none, so that a player's address is the one that the
+    /// connection comes from, whatever is said.
+    pub trusted: Vec<IpNet>,
+    /// Name of the header in which they tell the player's address: `X-Forwarded-For` and
+    /// `Forwarded` are lists that each proxy on the way extends, any other has one address; empty
+    /// means that none is read. Default: `X-Forwarded-For`.
+    pub header: String,
+    /// Whether a PROXY header stands in front of connections. Default: no.
+    pub protocol: ProxyProtocol,
+}
+
+/// Whether connections begin with a PROXY header, version 1 or 2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// None does.
+    Off = 0,
+    /// Those of trusted addresses may.
+    Optional = 1,
+    /// All do, and all come from trusted addresses.
+    Required = 2,
+}
+
+impl Default for ProxyConfig {
+    fn default() -> Self {
+        Self {
+            trusted: Vec::new(),
+            header: "X-Forwarded-For".to_owned(),
+            protocol: ProxyProtocol::Off,
+        }
+    }
 }
 
 impl Default for AdmissionConfig {
@@ -116,6 +156,7 @@ impl Default for AdmissionConfig {
             connections_per_second_per_address: 0,
             allowed_paths: Vec::new(),
             allowed_origins: Vec::new(),
+            proxy: ProxyConfig::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::proxy::{ProxyConfigError, ProxyFailure};
 use crate::tls::{TlsError, TlsFailure};
 use crate::upgrade::{AnswerError, HeaderError, Refusal};
 use crate::url::UrlError;
@@ -22,6 +23,9 @@ pub enum Error {
     /// An entry of a list of strings can be no part of a request or answer.
     #[error(transparent)]
     Header(#[from] HeaderError),
+    /// A setting of what proxies say cannot be used.
+    #[error(transparent)]
+    Proxy(#[from] ProxyConfigError),
     /// The bind address is no IP address and not `*`.
     #[error("cannot bind to `{0}`: not an ip address and not `*`")]
     BindAddress(String),
@@ -116,6 +120,8 @@ pub enum Phase {
     Resolve,
     /// Opening a TCP connection.
     Connect,
+    /// Awaiting what a proxy says in front of a connection.
+    Proxy,
     /// The TLS handshake.
     Tls,
     /// Asking for, or answering, the upgrade to WebSocket.
@@ -131,6 +137,7 @@ impl std::fmt::Display for Phase {
         f.write_str(match self {
             Self::Resolve => "resolving the name",
             Self::Connect => "connecting",
+            Self::Proxy => "waiting for the proxy header",
             Self::Tls => "the tls handshake",
             Self::Upgrade => "the upgrade",
             Self::Id => "waiting for the id",
@@ -151,6 +158,9 @@ pub enum Failure {
     /// The phase took longer than it may.
     #[error("{0} took too long")]
     Timeout(Phase),
+    /// We, the server, refused what the connection began with.
+    #[error("{0}")]
+    Proxy(ProxyFailure),
     /// TLS failed.
     #[error("{0}")]
     Tls(String),

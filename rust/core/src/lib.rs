@@ -5,7 +5,7 @@
 //! poll that takes long.
 //!
 //! From the ground up: [`config`], [`stats`], [`url`], [`memory`], [`outbox`], [`rate`], a sans-IO
-//! [`websocket`], the HTTP [`upgrade`], [`transport`] and [`dial`], [`admission`], one
+//! [`websocket`], the HTTP [`upgrade`], [`transport`], [`proxy`] and [`dial`], [`admission`], one
 //! [`connection`], the [`reactor`] that drives many, and on top of it [`peer`] (one WebSocket by
 //! itself) and [`multiplayer`], whose [`status`] machines can ask for.
 //!
@@ -47,6 +47,7 @@ pub mod multiplayer;
 pub mod notice;
 pub mod outbox;
 pub mod peer;
+pub mod proxy;
 pub mod rate;
 pub mod reactor;
 pub mod server;

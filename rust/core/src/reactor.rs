@@ -15,7 +15,7 @@ use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
-use crate::admission::{Admission, Entrance};
+use crate::admission::{Admission, Arrival, Entrance};
 use crate::config::{AdmissionConfig, ConnectionConfig, PollBudget, READ_SIZE};
 use crate::connection::{
     Attention, Connection, Context, DialLimit, Driven, SharedConnection, State, Target, limit_after,
@@ -199,7 +199,7 @@ impl Reactor {
 
     /// Whether nobody more may be in.
     pub(crate) fn is_full(&self, config: &AdmissionConfig) -> bool {
-        !self.entrance.door(config).has_place()
+        self.entrance.is_full(config)
     }
 
     /// Starts to connect to `target`.
@@ -231,17 +231,19 @@ impl Reactor {
         now: Instant,
         admission: &mut Admission<'_>,
     ) {
-        admission.stats.accepted += 1;
-        if let Some(transport) = self.entrance.secure(transport, now, admission) {
-            self.welcome(transport, now, admission);
+        if let Some(arrival) = self.entrance.receive(transport, now, admission) {
+            self.welcome(arrival, now, admission);
         }
     }
 
     /// Starts the handshake of a newcomer.
-    fn welcome(&mut self, transport: Transport, now: Instant, admission: &Admission<'_>) {
+    fn welcome(&mut self, arrival: Arrival, now: Instant, admission: &Admission<'_>) {
         let config = self.entrance.share(admission.connections);
         let limit = limit_after(now, admission.handshake_timeout);
-        let newcomer = self.adopt(transport, config, limit);
+        let newcomer = self.adopt(arrival.transport, config, limit);
+        if let Some(proxied) = arrival.proxied {
+            newcomer.borrow_mut().await_proxy(proxied);
+        }
         let token = newcomer.borrow().token();
         if let Some(slot) = self.slot(token) {
             slot.is_newcomer = true;
@@ -450,8 +452,8 @@ impl Reactor {
             match listener.accept() {
                 Ok((stream, address)) => {
                     count += 1;
-                    if let Some(transport) = self.entrance.admit(stream, address, now, admission) {
-                        self.welcome(transport, now, admission);
+                    if let Some(arrival) = self.entrance.admit(stream, address, now, admission) {
+                        self.welcome(arrival, now, admission);
                     }
                 }
                 Err(error) => match error.kind() {

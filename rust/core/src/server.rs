@@ -11,6 +11,7 @@ use crate::connection::{SharedConnection, State};
 use crate::error::Error;
 use crate::notice::Notices;
 use crate::peer::Peer;
+use crate::proxy;
 use crate::reactor::{Reactor, SharedReactor};
 use crate::stats::Stats;
 use crate::tls::ServerTls;
@@ -89,6 +90,7 @@ impl Server {
             return Err(Error::AlreadyInUse);
         }
         check_config(&self.config)?;
+        proxy::check_config(&self.admission.proxy)?;
         let mut reactor = Reactor::new()?;
         reactor.listen(port, bind_address, tls)?;
         let reactor = Rc::new(RefCell::new(reactor));

@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr};
 
+use bytes::{Buf, BytesMut};
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
@@ -26,6 +27,8 @@ pub trait ByteStream: Read + Write {
 pub struct Transport {
     stream: Counted,
     tls: Option<Box<Session>>,
+    /// Bytes for TLS that have been read already.
+    early: BytesMut,
     /// The other side has been told that nothing more will be sent.
     writing_ended: bool,
 }
@@ -92,7 +95,7 @@ impl Transport {
 
     fn new(stream: Stream) -> Self {
         let stream = Counted { stream, bytes: WireBytes::default() };
-        Self { stream, tls: None, writing_ended: false }
+        Self { stream, tls: None, early: BytesMut::new(), writing_ended: false }
     }
 
     /// What has gone through the stream, TLS included.
@@ -104,6 +107,16 @@ impl Transport {
     pub(crate) fn secure_server(mut self, tls: &ServerTls) -> Result<Self, TlsError> {
         self.tls = Some(Box::new(Session::server(tls)?));
         Ok(self)
+    }
+
+    /// Gives `bytes`, which have been read from the stream, to the TLS session on it.
+    pub(crate) fn put_back(&mut self, bytes: BytesMut) {
+        self.early = bytes;
+    }
+
+    /// Whether there is something to read of which the system does not tell.
+    pub(crate) fn has_early(&self) -> bool {
+        !self.early.is_empty()
     }
 
     /// Puts the client's end of a TLS session on the stream.
@@ -137,13 +150,20 @@ impl Transport {
             end?;
             return Ok(Received { count: 0, emptied: true });
         }
-        let wire = self.stream.read(&mut scratch.wire)?;
+        let is_early = !self.early.is_empty();
+        let wire = if is_early {
+            let count = self.early.len().min(scratch.wire.len());
+            self.early.copy_to_slice(&mut scratch.wire[..count]);
+            count
+        } else {
+            self.stream.read(&mut scratch.wire)?
+        };
         let read = tls.read(&scratch.wire[..wire], &mut scratch.plain);
         // Handshake messages, answers to key updates and alerts go out at once. If the stream does
         // not take them they wait; if it has failed the next read says so.
         let _ = tls.write_out(&mut self.stream);
         // The end may have come together with data, and nothing will tell of it again.
-        let may_have_more = wire == scratch.wire.len() || tls.end().is_some();
+        let may_have_more = is_early || wire == scratch.wire.len() || tls.end().is_some();
         let emptied = !self.is_foreign() && !may_have_more;
         match read {
             // What came made no plaintext. There may be more, or the end, and nothing will tell of

@@ -9,7 +9,7 @@ mod rates;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::rc::Rc;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -18,8 +18,10 @@ use mio::Token;
 use mio::net::TcpStream;
 
 use self::rates::Rates;
-use crate::config::{AdmissionConfig, ConnectionConfig};
+use crate::config::{AdmissionConfig, ConnectionConfig, ProxyProtocol};
+use crate::connection::Proxied;
 use crate::notice::Notices;
+use crate::proxy::{self, ProxyFailure};
 use crate::stats::Stats;
 use crate::tls::ServerTls;
 use crate::transport::{Transport, plain};
@@ -30,8 +32,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Time between two lines in the log about that: it can last for hours.
 const ACCEPT_NOTICE: Duration = Duration::from_secs(10);
 /// The answer to a connection of an address that comes too often.
-static TOO_MANY: LazyLock<Vec<u8>> =
-    LazyLock::new(|| Refusal::new(429, "too many connections from this address").to_bytes());
+static TOO_MANY: LazyLock<Refusal> =
+    LazyLock::new(|| Refusal::new(429, "too many connections from this address"));
+static TOO_MANY_BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| TOO_MANY.to_bytes());
 
 /// How a server takes in newcomers in one poll, and where it writes down what came of it.
 pub struct Admission<'a> {
@@ -95,47 +98,62 @@ impl Entrance {
         }
     }
 
-    /// What a connection that has been accepted is read through; none if its address comes too
-    /// often.
+    /// How a connection that has been accepted begins; not at all if its address comes too often.
     pub(crate) fn admit(
         &mut self,
         mut stream: TcpStream,
         address: SocketAddr,
         now: Instant,
         admission: &mut Admission<'_>,
-    ) -> Option<Transport> {
-        admission.stats.accepted += 1;
-        let per_second = admission.config.connections_per_second_per_address;
-        if !self.rates.allows(address.ip(), per_second, now) {
+    ) -> Option<Arrival> {
+        if let Err(refusal) = self.door(admission.config).count(address.ip(), now) {
+            admission.stats.accepted += 1;
             admission.stats.refused_rate += 1;
-            let text = format_args!("{}: too many connections from this address", plain(address));
+            let text = format_args!("{}: {}", plain(address), refusal.reason);
             admission.notices.verbose(now, text);
             // Nothing is said where a TLS handshake would have to come first.
             if self.tls.is_none() {
                 // The kernel of a new connection takes these few bytes, or it has gone. A request
                 // that is left unread would make it reset the connection and take the answer back.
-                let _ = stream.write(&TOO_MANY);
+                let _ = stream.write(&TOO_MANY_BYTES);
                 let _ = stream.shutdown(Shutdown::Write);
                 let _ = stream.read(&mut [0; 4096]);
             }
             return None;
         }
-        self.secure(Transport::tcp(stream), now, admission)
+        self.receive(Transport::tcp(stream), now, admission)
     }
 
-    /// Puts the listener's TLS on a stream, if it speaks TLS.
-    pub(crate) fn secure(
+    /// How a connection begins: with what a proxy says, with the listener's TLS, or with its
+    /// request.
+    pub(crate) fn receive(
         &self,
         transport: Transport,
         now: Instant,
         admission: &mut Admission<'_>,
-    ) -> Option<Transport> {
-        let Some(tls) = &self.tls else {
-            return Some(transport);
+    ) -> Option<Arrival> {
+        admission.stats.accepted += 1;
+        let proxy = &admission.config.proxy;
+        if proxy.protocol != ProxyProtocol::Off {
+            let remote = transport.remote();
+            let is_trusted = remote.is_some_and(|peer| proxy::is_trusted(proxy, peer.ip()));
+            let is_required = proxy.protocol == ProxyProtocol::Required;
+            if is_required && !is_trusted {
+                admission.stats.refused_proxy += 1;
+                let name = remote.map_or_else(|| "a peer".to_owned(), |peer| peer.to_string());
+                admission.notices.verbose(now, format_args!("{name}: {}", ProxyFailure::Untrusted));
+                transport.end();
+                return None;
+            }
+            let proxied = Proxied { is_trusted, is_required, tls: self.tls.clone() };
+            return Some(Arrival { transport, proxied: Some(proxied) });
+        }
+        let secured = match &self.tls {
+            Some(tls) => transport.secure_server(tls),
+            None => Ok(transport),
         };
-        let secured = transport.secure_server(tls);
         let note = |error| admission.notices.error(now, format_args!("tls cannot start: {error}"));
-        secured.map_err(note).ok()
+        secured.map(|transport| Arrival { transport, proxied: None }).map_err(note).ok()
     }
 
     /// `config` as a new connection gets it: those that were accepted with the same share it.
@@ -146,20 +164,62 @@ impl Entrance {
         self.shared.clone()
     }
 
-    /// What requests are judged by.
-    pub(crate) fn door<'a>(&'a self, config: &'a AdmissionConfig) -> Door<'a> {
-        Door { config, places: &self.places, departure: self.departure }
+    /// Whether nobody more may be in.
+    pub(crate) fn is_full(&self, config: &AdmissionConfig) -> bool {
+        self.places.is_full(config)
+    }
+
+    /// What newcomers are judged by.
+    pub(crate) fn door<'a>(&'a mut self, config: &'a AdmissionConfig) -> Door<'a> {
+        let (places, rates, departure) = (&self.places, &mut self.rates, self.departure);
+        Door { config, places, rates, departure }
     }
 }
 
-/// What a request is judged by.
+/// A connection that has been accepted.
+pub(crate) struct Arrival {
+    pub(crate) transport: Transport,
+    /// What it waits for before anything else.
+    pub(crate) proxied: Option<Proxied>,
+}
+
+/// What newcomers are judged by.
 pub(crate) struct Door<'a> {
     config: &'a AdmissionConfig,
     places: &'a Places,
+    rates: &'a mut Rates,
     departure: Option<Instant>,
 }
 
 impl Door<'_> {
+    /// Counts a connection of `address`, which has just become known. Proxies that are trusted come
+    /// as often as they like: it is their players who are counted.
+    pub(crate) fn count(&mut self, address: IpAddr, now: Instant) -> Result<(), Refusal> {
+        let config = self.config;
+        let per_second = config.connections_per_second_per_address;
+        if per_second == 0
+            || proxy::is_trusted(&config.proxy, address)
+            || self.rates.allows(address, per_second, now)
+        {
+            Ok(())
+        } else {
+            Err(TOO_MANY.clone())
+        }
+    }
+
+    /// Who sent `request`, which came from `peer`. A player who was hidden by a proxy until now is
+    /// counted.
+    pub(crate) fn identify(
+        &mut self,
+        request: &Request,
+        peer: SocketAddr,
+        now: Instant,
+    ) -> (SocketAddr, Result<(), Refusal>) {
+        let player = proxy::forwarded::player(request, &self.config.proxy, peer);
+        let counted = if player == peer { Ok(()) } else { self.count(player.ip(), now) };
+        (player, counted)
+    }
+
     /// Whether what is asked for is allowed.
     pub(crate) fn check(&self, request: &Request) -> Result<(), Refusal> {
         check_allowed(request, self.config)
@@ -170,16 +230,10 @@ impl Door<'_> {
         if let Some(departure) = self.departure {
             return Err(Refusal::departure(departure.saturating_duration_since(now)));
         }
-        if !self.has_place() {
+        if self.places.is_full(self.config) {
             return Err(Refusal::new(503, "the server is full"));
         }
         Ok(self.places.take())
-    }
-
-    /// Whether there is one.
-    pub(crate) fn has_place(&self) -> bool {
-        let most = self.config.max_clients;
-        most == 0 || self.places.taken.get() < most
     }
 }
 
@@ -190,6 +244,11 @@ struct Places {
 }
 
 impl Places {
+    fn is_full(&self, config: &AdmissionConfig) -> bool {
+        let most = config.max_clients;
+        most > 0 && self.taken.get() >= most
+    }
+
     fn take(&self) -> Place {
         self.taken.set(self.taken.get() + 1);
         Place(self.taken.clone())
@@ -244,7 +303,8 @@ mod tests {
     fn a_place_is_free_again_when_it_is_dropped() {
         let config = AdmissionConfig { max_clients: 2, ..AdmissionConfig::default() };
         let (places, now) = (Places::default(), Instant::now());
-        let door = Door { config: &config, places: &places, departure: None };
+        let rates = &mut Rates::default();
+        let door = Door { config: &config, places: &places, rates, departure: None };
         let first = door.place(now).unwrap();
         let _second = door.place(now).unwrap();
         assert_eq!(door.place(now).unwrap_err().status, 503);

@@ -11,6 +11,7 @@ use super::heartbeat::{Beat, Heartbeat};
 use super::{Connection, Context, Driven, READS_IN_A_ROW, Stage, State};
 use crate::config::{CLOSE_TIMEOUT, READ_SIZE};
 use crate::error::{Failure, Phase};
+use crate::proxy::header::MAX_SIZE;
 use crate::transport::{Received, Transport};
 use crate::websocket;
 
@@ -200,7 +201,8 @@ impl Connection {
                     // What arrives later is told anew; but for an end that was told already, and on
                     // systems that tell again only after a read that would block.
                     let told = emptied && cfg!(target_os = "linux");
-                    if told && !self.read_ended && self.broken.is_none() && !self.can_decode() {
+                    let has_more = self.can_decode() || self.has_early();
+                    if told && !self.read_ended && self.broken.is_none() && !has_more {
                         return Driven::Idle;
                     }
                 }
@@ -224,9 +226,10 @@ impl Connection {
 
     fn use_bytes(&mut self, bytes: &[u8], cx: &mut Context<'_>) {
         match self.stage {
-            Stage::Asking(_) | Stage::Answering(_) => {
+            Stage::Proxied(_) | Stage::Asking(_) | Stage::Answering(_) => {
                 self.unread.extend_from_slice(bytes);
-                self.upgrade(cx.now, cx.door.as_ref());
+                self.read_proxy_header(cx);
+                self.upgrade(cx.now, cx.door.as_mut());
                 if let Stage::Open(_) = self.stage {
                     self.use_unread(cx);
                 }
@@ -317,10 +320,20 @@ impl Connection {
         matches!(self.stage, Stage::Open(_)) && !self.unread.is_empty() && self.has_room()
     }
 
+    /// Whether bytes wait of which the system does not tell.
+    fn has_early(&self) -> bool {
+        self.transport.as_ref().is_some_and(Transport::has_early)
+    }
+
     /// Bytes that may be read at once: fewer where the memory limit is near. Where the other side
     /// has ended its half, that must be found out.
     fn readable(&self) -> usize {
-        if self.read_ended { READ_SIZE } else { self.charge.room(self.received()).min(READ_SIZE) }
+        let most = match self.stage {
+            // What is behind the header may be for TLS.
+            Stage::Proxied(_) => MAX_SIZE,
+            _ => READ_SIZE,
+        };
+        if self.read_ended { most } else { self.charge.room(self.received()).min(most) }
     }
 
     fn has_room(&self) -> bool {

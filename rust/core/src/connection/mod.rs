@@ -6,6 +6,7 @@
 mod drive;
 mod heartbeat;
 mod numbers;
+mod proxied;
 mod report;
 mod stale;
 mod target;
@@ -23,6 +24,7 @@ use mio::{Registry, Token};
 
 use self::heartbeat::Heartbeat;
 use self::numbers::Numbers;
+pub(crate) use self::proxied::Proxied;
 pub use self::stale::Delivery;
 use self::stale::Stale;
 pub use self::target::Target;
@@ -152,6 +154,8 @@ enum Stage {
     Dialing(Box<Dialing>),
     /// A client that has sent its request.
     Asking(Box<Asking>),
+    /// A server that awaits what a proxy says, before TLS and the request.
+    Proxied(Box<Proxied>),
     /// A server that awaits the request.
     Answering(Box<RequestReader>),
     /// Upgraded.
@@ -279,7 +283,9 @@ impl Connection {
     #[must_use]
     pub fn state(&self) -> State {
         match &self.stage {
-            Stage::Dialing(_) | Stage::Asking(_) | Stage::Answering(_) => State::Connecting,
+            Stage::Dialing(_) | Stage::Asking(_) | Stage::Proxied(_) | Stage::Answering(_) => {
+                State::Connecting
+            }
             Stage::Open(_) if self.broken.is_some() => State::Closed,
             Stage::Open(socket) => match socket.state() {
                 websocket::State::Open => State::Open,
@@ -650,6 +656,7 @@ impl Connection {
         match &self.stage {
             Stage::Dialing(dialing) if dialing.dial.is_resolving() => Phase::Resolve,
             Stage::Dialing(_) => Phase::Connect,
+            Stage::Proxied(_) => Phase::Proxy,
             _ if self.transport.as_ref().is_some_and(Transport::is_handshaking) => Phase::Tls,
             Stage::Asking(_) | Stage::Answering(_) => Phase::Upgrade,
             _ => Phase::Open,

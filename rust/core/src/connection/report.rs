@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::Connection;
 use crate::error::{Error, Failure, Phase};
 use crate::notice::Notices;
+use crate::proxy::ProxyFailure;
 use crate::stats::Stats;
 use crate::websocket::{Limit, Role};
 
@@ -23,7 +24,10 @@ impl Connection {
         let is_error = match failure {
             Failure::Refused(refusal) if refusal.silent => return,
             // The owner of the server wants it so.
-            Failure::Refused(refusal) if matches!(refusal.status, 403 | 404 | 503) => false,
+            Failure::Refused(refusal) if matches!(refusal.status, 403 | 404 | 429 | 503) => false,
+            // Anybody can send one.
+            Failure::Proxy(ProxyFailure::Untrusted) => false,
+            Failure::Proxy(_) => true,
             Failure::Refused(_) | Failure::Tls(_) | Failure::Answer(_) | Failure::InvalidId => true,
             // A server sees these from everyone who only looks whether it is there.
             Failure::Ended(phase) | Failure::Socket(phase, _) => {
@@ -72,9 +76,11 @@ fn count(failure: &Failure, upgraded: bool, stats: &mut Stats) {
         Failure::Refused(refusal) => match refusal.status {
             403 => &mut stats.refused_origin,
             404 => &mut stats.refused_path,
+            429 => &mut stats.refused_rate,
             503 => &mut stats.refused_full,
             _ => &mut stats.refused_request,
         },
+        Failure::Proxy(_) => &mut stats.refused_proxy,
         Failure::Tls(_) if !upgraded => &mut stats.failed_tls,
         Failure::Timeout(_) => &mut stats.handshake_timeouts,
         Failure::Displaced(_) => &mut stats.handshakes_displaced,

@@ -47,13 +47,20 @@ impl Connection {
         }
     }
 
-    pub(super) fn upgrade(&mut self, now: Instant, door: Option<&Door<'_>>) {
+    pub(super) fn upgrade(&mut self, now: Instant, mut door: Option<&mut Door<'_>>) {
         let secure = self.transport.as_ref().is_some_and(Transport::is_secure);
         match &mut self.stage {
             Stage::Answering(reader) => {
                 let answered = reader.read(&self.unread).and_then(|read| match read {
-                    Some((request, len)) => answer(&request, &self.config, door, now)
-                        .map(|answer| Some((request, answer, len))),
+                    Some((request, len)) => {
+                        if let (Some(door), Some(remote)) = (&mut door, &mut self.remote) {
+                            let (player, counted) = door.identify(&request, *remote, now);
+                            *remote = player;
+                            counted?;
+                        }
+                        answer(&request, &self.config, door.as_deref(), now)
+                            .map(|answer| Some((request, answer, len)))
+                    }
                     None => Ok(None),
                 });
                 match answered {
@@ -64,11 +71,7 @@ impl Connection {
                         self.place = answer.place;
                         self.open(answer.protocol, len, now);
                     }
-                    Err(refusal) => {
-                        self.outbox.push_bytes(&refusal.to_bytes());
-                        self.failure = Some(Failure::Refused(refusal));
-                        self.end();
-                    }
+                    Err(refusal) => self.turn_away(refusal),
                 }
             }
             Stage::Asking(asking) => {
@@ -81,6 +84,13 @@ impl Connection {
             }
             _ => {}
         }
+    }
+
+    /// Answers why the request is refused, and ends.
+    pub(super) fn turn_away(&mut self, refusal: Refusal) {
+        self.outbox.push_bytes(&refusal.to_bytes());
+        self.failure = Some(Failure::Refused(refusal));
+        self.end();
     }
 
     fn open(&mut self, protocol: String, head_len: usize, now: Instant) {

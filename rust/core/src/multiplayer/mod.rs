@@ -30,6 +30,7 @@ use crate::connection::{Delivery, SharedConnection, Target, limit_after};
 use crate::error::Error;
 use crate::notice::{Notice, Notices};
 use crate::peer::Peer;
+use crate::proxy;
 use crate::reactor::SharedReactor;
 use crate::stats::{PollTimes, Stats, Traffic};
 use crate::status::StatusEndpoint;
@@ -141,6 +142,7 @@ impl MultiplayerPeer {
     ) -> Result<(), Error> {
         self.check_idle()?;
         check_config(&self.config)?;
+        proxy::check_config(&self.admission.proxy)?;
         let server = Server::listen(port, bind_address, tls)?;
         self.now = Some(now);
         self.start(Mode::Server(Box::new(server)));

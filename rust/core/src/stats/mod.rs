@@ -25,6 +25,9 @@ pub struct Stats {
     pub refused_draining: u64,
     /// Clients refused because their address came too often: HTTP status 429, or with TLS nothing.
     pub refused_rate: u64,
+    /// Connections ended for their PROXY header: missing where it is required, malformed, or from an
+    /// address that is not trusted.
+    pub refused_proxy: u64,
     /// Clients refused for a path that is not allowed: HTTP status 404.
     pub refused_path: u64,
     /// Clients refused for an origin that is not allowed: HTTP status 403.
@@ -75,6 +78,7 @@ impl Stats {
             refused_full,
             refused_draining,
             refused_rate,
+            refused_proxy,
             refused_path,
             refused_origin,
             refused_request,
@@ -98,6 +102,7 @@ impl Stats {
             ("refused_full", refused_full),
             ("refused_draining", refused_draining),
             ("refused_rate", refused_rate),
+            ("refused_proxy", refused_proxy),
             ("refused_path", refused_path),
             ("refused_origin", refused_origin),
             ("refused_request", refused_request),

@@ -117,6 +117,7 @@ fn ways_in(text: &mut Text, snapshot: &Snapshot) {
         ("full", counts.refused_full),
         ("draining", counts.refused_draining),
         ("rate", counts.refused_rate),
+        ("proxy", counts.refused_proxy),
         ("path", counts.refused_path),
         ("origin", counts.refused_origin),
         ("request", counts.refused_request),

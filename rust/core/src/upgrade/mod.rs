@@ -119,7 +119,10 @@ pub(crate) fn push_header(head: &mut Vec<u8>, name: &str, value: &str) {
 }
 
 /// Values of all header lines of one name, in order.
-fn values<'a>(headers: &'a [(String, String)], name: &str) -> impl Iterator<Item = &'a str> {
+fn values<'a>(
+    headers: &'a [(String, String)],
+    name: &str,
+) -> impl DoubleEndedIterator<Item = &'a str> {
     headers
         .iter()
         .filter(move |(other, _)| other.eq_ignore_ascii_case(name))

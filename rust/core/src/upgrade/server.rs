@@ -32,7 +32,7 @@ impl Request {
     }
 
     /// Values of all header lines of that name, in order; the case of the name does not matter.
-    pub fn header_values(&self, name: &str) -> impl Iterator<Item = &str> {
+    pub fn header_values(&self, name: &str) -> impl DoubleEndedIterator<Item = &str> {
         values(&self.headers, name)
     }
 
