@@ -23,6 +23,7 @@ const COUNTS: PackedStringArray = [
 	"refused_full",
 	"refused_draining",
 	"refused_rate",
+	"refused_proxy",
 	"refused_path",
 	"refused_origin",
 	"refused_request",

@@ -16,6 +16,7 @@ pub(crate) fn error_code(error: &Error) -> GodotError {
         Error::Url(_) | Error::Header(_) | Error::BindAddress(_) | Error::Port(_) => {
             GodotError::ERR_INVALID_PARAMETER
         }
+        Error::Proxy(_) => GodotError::ERR_INVALID_PARAMETER,
         Error::UnknownPeer(_) | Error::Tls(_) | Error::TlsSide | Error::Timeout => {
             GodotError::ERR_INVALID_PARAMETER
         }

@@ -7,6 +7,7 @@ mod budget;
 mod drain;
 mod events;
 mod inbound;
+mod proxies;
 mod queues;
 mod reload;
 mod session;
@@ -116,9 +117,10 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     /// 64 bits of an IPv6 address. A connection beyond it is answered with HTTP status 429 and
     /// `Retry-After: 1`; with TLS it is dropped before any work is done for it.
     ///
-    /// It is off because players behind one router, mobile provider or proxy share an address. On
-    /// a server without a proxy in front of it, 5 is a good value: it lets 20 players of one
-    /// household or school back in at once. The last 65,536 addresses are remembered. A negative
+    /// It is off because players behind one router, mobile provider or unknown proxy share an
+    /// address. Otherwise 5 is a good value: it lets 20 players of one household or school back in
+    /// at once. Behind a proxy of [member trusted_proxies] the player's address counts, as soon as
+    /// it is known, and never the proxy's. The last 65,536 addresses are remembered. A negative
     /// value is an error and changes nothing.
     #[var(get = get_connections_per_second_per_address, set = set_connections_per_second_per_address)]
     connections_per_second_per_address: PhantomVar<i64>,
@@ -137,6 +139,50 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     /// slash at the end for example, is an error and changes nothing.
     #[var(get = get_allowed_origins, set = set_allowed_origins)]
     allowed_origins: PhantomVar<PackedStringArray>,
+    /// The proxies in front of a server whose word on a player's address counts: IP addresses
+    /// (`"127.0.0.1"`) and networks (`"10.0.0.0/8"`, `"fd00::/8"`) of both families. Behind one of
+    /// them [method get_peer_address] and [method get_peer_port], the limit
+    /// [member connections_per_second_per_address] and the log have the player's address, as
+    /// [member proxy_header] or a PROXY header ([member proxy_protocol]) tells it. Whatever anybody
+    /// else says of an address has no effect.
+    ///
+    /// Name the addresses that the proxy connects from, and no network in which there are players:
+    /// whoever is in the list can come as anybody, as often as it likes. Default: none, so that a
+    /// player's address is the one that the connection comes from. An entry that is neither is an
+    /// error and changes nothing; entries are kept in their shortest form. Can be changed while
+    /// listening, for connections made later.
+    /// ```gdscript
+    /// peer.trusted_proxies = ["127.0.0.1", "::1"]    # nginx on the same machine
+    /// peer.create_server(9080, "127.0.0.1")
+    /// ```
+    #[var(get = get_trusted_proxies, set = set_trusted_proxies)]
+    trusted_proxies: PhantomVar<PackedStringArray>,
+    /// Name of the header in which a proxy of [member trusted_proxies] tells the player's address.
+    /// `"X-Forwarded-For"` (the default) and `"Forwarded"` are lists that each proxy extends at the
+    /// right end. They are read from there: entries of trusted proxies are skipped, the first other
+    /// one is the player's, and what is further left does not count, because the player can have
+    /// written it. Any other, such as `"CF-Connecting-IP"` or `"X-Real-IP"`, holds one address and
+    /// stands in the request once. With an empty name no header is read.
+    ///
+    /// Letters match in either case. Addresses may have ports; [method get_peer_port] is 0 without.
+    /// Where an entry cannot be read or hides the address, the one before stands, which may be the
+    /// proxy's. A text that cannot be the name of a header is an error and changes nothing.
+    #[var(get = get_proxy_header, set = set_proxy_header)]
+    proxy_header: PhantomVar<GString>,
+    /// Whether connections begin with a PROXY header, version 1 or 2, as proxies that pass on TCP
+    /// without looking into it send it (HAProxy's `send-proxy-v2`, nginx's `proxy_protocol on`, the
+    /// load balancers of clouds): [constant PROXY_PROTOCOL_OFF] (the default),
+    /// [constant PROXY_PROTOCOL_OPTIONAL] or [constant PROXY_PROTOCOL_REQUIRED]. It comes before TLS
+    /// and within [member handshake_timeout]. One that is malformed, larger than 4096 bytes, or not
+    /// from an address in [member trusted_proxies] ends the connection; `get_stats().refused_proxy`
+    /// counts those. If the address that it names is itself a trusted proxy's,
+    /// [member proxy_header] is read as well.
+    ///
+    /// Without an entry in [member trusted_proxies] nobody could send it, and
+    /// [method create_server] returns [constant ERR_INVALID_PARAMETER]. Applies to connections made
+    /// later.
+    #[var(get = get_proxy_protocol, set = set_proxy_protocol)]
+    proxy_protocol: PhantomVar<i64>,
     /// Largest upgrade request that a server reads, in bytes, with all its headers; beyond it the
     /// answer is HTTP status 431. Default: 16384, as common web servers have it: browsers send
     /// cookies, proxies add headers. More than 128 headers are never accepted. A value below 256 is

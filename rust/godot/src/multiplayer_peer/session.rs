@@ -106,7 +106,8 @@ impl MioWebSocketMultiplayerPeer {
         self.peer.borrow().peer_ids().into()
     }
 
-    /// The IP address of a peer. IPv6 addresses are not shortened (`"0:0:0:0:0:0:0:1"`). Empty for
+    /// The IP address of a peer; behind a proxy of [member trusted_proxies] the player's, not the
+    /// proxy's. IPv6 addresses are not shortened (`"0:0:0:0:0:0:0:1"`). Empty for
     /// an id that is not connected.
     #[func]
     fn get_peer_address(&mut self, id: i32) -> GString {
@@ -122,7 +123,8 @@ impl MioWebSocketMultiplayerPeer {
         }
     }
 
-    /// The TCP port of a peer; 0 for an id that is not connected.
+    /// The TCP port of a peer; behind a proxy of [member trusted_proxies] the player's, or 0 if the
+    /// proxy does not tell it. 0 for an id that is not connected.
     #[func]
     fn get_peer_port(&mut self, id: i32) -> i64 {
         match self.peer.get_mut().connection(id) {
@@ -145,7 +147,8 @@ impl MioWebSocketMultiplayerPeer {
 
     /// What has happened since this object was made, in numbers that never go down:
     /// `accepted` TCP connections, clients that `joined`; clients that were `refused_full` (see
-    /// [member max_clients]), `refused_draining` (see [method begin_drain]), `refused_rate` (see [member connections_per_second_per_address]),
+    /// [member max_clients]), `refused_draining` (see [method begin_drain]), `refused_rate` (see
+    /// [member connections_per_second_per_address]), `refused_proxy` (see [member proxy_protocol]),
     /// `refused_path`, `refused_origin`, or `refused_request` for anything else in their request;
     /// `failed_tls`, `handshake_timeouts` and `handshakes_displaced` (see
     /// [member max_pending_handshakes]); `accept_errors`, how often the system had no descriptors
