@@ -66,7 +66,7 @@ enum Command {
     Soak(soak::Arguments),
     /// Run every check there is, or those whose name contains one of the filters.
     Test {
-        /// Part of the name of a check (fmt, clippy, core, docs, deny, library, engine, snippets,
+        /// Part of the name of a check (fmt, clippy, core, docs, deny, library, engine, editor, snippets,
         /// autobahn, interop, hostile, demo, soak) or of an engine test.
         #[arg(value_name = "FILTER")]
         filters: Vec<String>,

@@ -81,6 +81,22 @@ pub(crate) fn link(folder: &Path, link: &Path) -> Result<()> {
     made.with_context(|| format!("failed to link {} to {}", link.display(), folder.display()))
 }
 
+/// Copies a project, or a part of one, without what is hidden.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
+    let failed = || format!("failed to copy {} to {}", from.display(), to.display());
+    fs::create_dir_all(to).with_context(failed)?;
+    for entry in fs::read_dir(from).with_context(failed)? {
+        let entry = entry.with_context(failed)?;
+        let (path, name) = (entry.path(), entry.file_name());
+        if !path.is_dir() {
+            fs::copy(&path, to.join(name)).with_context(failed)?;
+        } else if !name.to_string_lossy().starts_with('.') {
+            copy(&path, &to.join(name))?;
+        }
+    }
+    Ok(())
+}
+
 /// All files of a project, those of its addons too; nothing hidden.
 pub(crate) fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let entries =

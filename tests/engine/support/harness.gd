@@ -1,3 +1,4 @@
+@tool
 extends RefCounted
 ## What every engine test uses: assertions, a watchdog, peers by class name, polling with a limit.
 ##

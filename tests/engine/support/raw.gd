@@ -1,3 +1,4 @@
+@tool
 extends RefCounted
 ## A WebSocket endpoint over a bare TCP stream that can do everything a well-behaved one does not.
 

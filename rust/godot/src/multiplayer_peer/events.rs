@@ -13,7 +13,10 @@ impl MioWebSocketMultiplayerPeer {
         let mut keep = self.to_gd();
         emit(self);
         if keep.get_reference_count() == 1 {
-            keep.run_deferred_gd(|_| ());
+            // As a closure would, the argument keeps it; but no code of a library that may be loaded
+            // anew meanwhile.
+            let itself = keep.to_variant();
+            keep.call_deferred("_release", &[itself]);
         }
     }
 

@@ -318,6 +318,11 @@ impl MioWebSocketMultiplayerPeer {
         self.flush_scheduled = false;
         self.peer.get_mut().flush();
     }
+
+    /// For the end of a frame in which this object has been dropped; not for scripts. The engine
+    /// lets go of the argument after the call.
+    #[func]
+    fn _release(&self, _itself: Variant) {}
 }
 
 impl MioWebSocketMultiplayerPeer {

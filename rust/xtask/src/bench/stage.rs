@@ -12,6 +12,7 @@ use crate::certificates;
 use crate::engine;
 use crate::library::{self, BUILD_LIMIT, Profile};
 use crate::process::{self, Echo, Stderr};
+use crate::project;
 use crate::workspace::Workspace;
 
 const LIBRARY: &str = "mio_websocket";
@@ -51,7 +52,8 @@ impl<'a> Stage<'a> {
         let null_peer = built(&build(workspace, profile, &[LIBRARY, NULL_PEER])?, NULL_PEER)?;
         let engine = engine::find(workspace)?;
         let project = workspace.target.join(name);
-        copy_project(&workspace.root.join("tests/bench"), &project)?;
+        // A project of its own: the engines must not find the library that tests load.
+        project::copy(&workspace.root.join("tests/bench"), &project)?;
         add_extension(&workspace.addon(), &library, &project)?;
         add_library(&null_peer, &project)?;
         list_extensions(&project)?;
@@ -88,26 +90,6 @@ fn built(lines: &[String], package: &str) -> Result<PathBuf> {
         files.first()?.as_str().map(PathBuf::from)
     });
     path.with_context(|| format!("cargo built no {package}"))
-}
-
-/// A project of its own: the engines must not find the library that tests load.
-fn copy_project(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to).with_context(|| format!("failed to create {}", to.display()))?;
-    let entries =
-        fs::read_dir(from).with_context(|| format!("failed to read {}", from.display()))?;
-    for entry in entries {
-        let path = entry.with_context(|| format!("failed to read {}", from.display()))?.path();
-        let name = path.file_name().context("a file has no name")?;
-        if path.is_dir() {
-            if !name.to_string_lossy().starts_with('.') {
-                copy_project(&path, &to.join(name))?;
-            }
-        } else {
-            fs::copy(&path, to.join(name))
-                .with_context(|| format!("failed to copy {}", path.display()))?;
-        }
-    }
-    Ok(())
 }
 
 /// The engine is an editor, which loads what is named for debug builds: here that may be the library

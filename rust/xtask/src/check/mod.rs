@@ -3,6 +3,7 @@
 mod actor;
 mod cargo;
 pub(crate) mod contract;
+mod editor;
 pub(crate) mod hostile;
 mod interop;
 mod scenes;
@@ -35,6 +36,7 @@ const CHECKS: &[Check] = &[
     Check { name: "deny", run: |workspace, _| cargo::deny(workspace) },
     Check { name: "library", run: |workspace, _| build(workspace) },
     Check { name: ENGINE, run: scenes::run },
+    Check { name: "editor", run: |workspace, _| editor::run(workspace) },
     Check { name: "snippets", run: |workspace, _| snippets::run(workspace) },
     Check { name: "autobahn", run: |workspace, _| autobahn::check(workspace) },
     Check { name: "interop", run: |workspace, _| interop::run(workspace) },
@@ -118,8 +120,8 @@ mod tests {
     fn no_filter_means_everything_in_order() {
         let (checks, scenes) = chosen(&[]).expect("valid");
         let expected = [
-            "fmt", "clippy", "core", "docs", "deny", "library", "engine", "snippets", "autobahn",
-            "interop", "hostile", "demo", "soak",
+            "fmt", "clippy", "core", "docs", "deny", "library", "engine", "editor", "snippets",
+            "autobahn", "interop", "hostile", "demo", "soak",
         ];
         assert_eq!(checks, expected);
         assert_eq!(scenes.len(), 2);

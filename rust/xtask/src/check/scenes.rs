@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 use crate::certificates;
 use crate::engine;
 use crate::library::{self, Profile};
-use crate::process::{self, Echo, Stderr};
+use crate::process::{self, Echo, Outcome, Stderr};
 use crate::project;
 use crate::report::{GREEN, RED, Tally, Verdict, paint};
 use crate::scan;
@@ -45,7 +45,7 @@ impl Scene {
 }
 
 /// What a scene's run came to.
-struct Run {
+pub(super) struct Run {
     problems: Vec<String>,
     passes: usize,
     log: Vec<String>,
@@ -114,7 +114,7 @@ pub(super) fn run(workspace: &Workspace, scenes: &[Scene]) -> Result<Verdict> {
             let run = play(workspace, &engine, &folder, &certificates, scene);
             // Held while printing: a log stays in one piece.
             let mut tally = lock(&tally);
-            tally.add(Tally::one(tell(scene, run)));
+            tally.add(Tally::one(tell(&scene.name, run)));
         }
     };
     thread::scope(|scope| {
@@ -137,18 +137,23 @@ fn play(
     command.arg("--script").arg(format!("res://{}.gd", scene.name));
     command.env(certificates::VARIABLE, certificates);
     let outcome = process::run(&scene.name, command, scene.limit, Stderr::Merged, Echo::Silent)?;
-    let findings = scan::scan(&outcome.lines);
-    let mut problems = findings.problems;
-    problems.extend(outcome.end.problem());
-    if findings.passes == 0 {
-        problems.push("it printed no PASS line".to_owned());
+    Ok(Run::new(outcome, started.elapsed()))
+}
+
+impl Run {
+    pub(super) fn new(outcome: Outcome, took: Duration) -> Self {
+        let findings = scan::scan(&outcome.lines);
+        let mut problems = findings.problems;
+        problems.extend(outcome.end.problem());
+        if findings.passes == 0 {
+            problems.push("it printed no PASS line".to_owned());
+        }
+        Self { problems, passes: findings.passes, log: outcome.lines, took }
     }
-    Ok(Run { problems, passes: findings.passes, log: outcome.lines, took: started.elapsed() })
 }
 
 /// Prints how a scene went, with its log if it failed. Whether it passed.
-fn tell(scene: &Scene, run: Result<Run>) -> bool {
-    let name = &scene.name;
+pub(super) fn tell(name: &str, run: Result<Run>) -> bool {
     match run {
         Ok(run) if run.problems.is_empty() => {
             let seconds = run.took.as_secs_f32();
