@@ -1,10 +1,10 @@
 //! A peer in numbers, and the endpoint that tells them to machines.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Mode, MultiplayerPeer};
 use crate::error::Error;
-use crate::stats::{ConnectionStats, Queued, Snapshot, Traffic};
+use crate::stats::{ConnectionStats, Queued, RoundTrips, Snapshot, Traffic};
 use crate::status::{Source, StatusEndpoint, Unready};
 
 impl MultiplayerPeer {
@@ -34,6 +34,24 @@ impl MultiplayerPeer {
         }
     }
 
+    /// Packets that have been received and not been taken.
+    #[must_use]
+    pub fn waiting_packets(&self) -> usize {
+        self.inbox.len()
+    }
+
+    /// The round-trip times of the peers, if one is known.
+    #[must_use]
+    pub fn round_trips(&self) -> Option<RoundTrips> {
+        None
+    }
+
+    /// How long all polls took that found something to do.
+    #[must_use]
+    pub fn poll_time(&self) -> Duration {
+        self.poll_times.time()
+    }
+
     /// Everything in numbers.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
@@ -45,9 +63,9 @@ impl MultiplayerPeer {
             pending_handshakes: self.reactor().map_or(0, |reactor| reactor.borrow().newcomers()),
             max_clients: self.admission.max_clients,
             queued: self.queued(),
-            waiting_packets: self.inbox.len(),
+            waiting_packets: self.waiting_packets(),
             waiting_bytes: self.inbox.bytes(),
-            rtt: None,
+            rtt: self.round_trips(),
         }
     }
 

@@ -114,17 +114,11 @@ fn ways_in(text: &mut Text, snapshot: &Snapshot) {
     );
     let results = [
         ("joined", counts.joined),
-        ("full", counts.refused_full),
-        ("draining", counts.refused_draining),
-        ("rate", counts.refused_rate),
-        ("proxy", counts.refused_proxy),
-        ("path", counts.refused_path),
-        ("origin", counts.refused_origin),
-        ("request", counts.refused_request),
         ("tls", counts.failed_tls),
         ("timeout", counts.handshake_timeouts),
         ("displaced", counts.handshakes_displaced),
     ];
+    let results = results.into_iter().chain(counts_named(snapshot, "refused_"));
     let help = "What connections that came in have come to.";
     text.counters("handshakes_total", help, "result", results);
 }
@@ -133,16 +127,14 @@ fn ways_out(text: &mut Text, snapshot: &Snapshot) {
     let counts = &snapshot.counts;
     let help = "Peers that have gone, by close code; 0 stands for codes beyond the first few.";
     text.counters("closes_total", help, "code", counts.closes.entries());
-    let causes = [
-        ("too_big", counts.closed_too_big),
-        ("fragments", counts.closed_fragments),
-        ("rate", counts.closed_rate),
-        ("protocol", counts.closed_protocol),
-        ("overflow", counts.closed_overflow),
-        ("memory", counts.closed_memory),
-    ];
     let help = "Connections that were closed for what the other side did.";
-    text.counters("violations_total", help, "cause", causes);
+    text.counters("violations_total", help, "cause", counts_named(snapshot, "closed_"));
+}
+
+/// The counts whose names begin so, by the rest of their names.
+fn counts_named(snapshot: &Snapshot, prefix: &str) -> impl Iterator<Item = (&'static str, u64)> {
+    let entries = snapshot.counts.entries();
+    entries.filter_map(move |(name, count)| Some((name.strip_prefix(prefix)?, count)))
 }
 
 fn traffic(text: &mut Text, snapshot: &Snapshot) {

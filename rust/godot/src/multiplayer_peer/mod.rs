@@ -7,11 +7,14 @@ mod budget;
 mod drain;
 mod events;
 mod inbound;
+mod monitors;
+mod numbers;
 mod proxies;
 mod queues;
 mod reload;
 mod session;
 mod settings;
+mod status_endpoint;
 mod virtuals;
 
 use std::cell::RefCell;
@@ -28,6 +31,7 @@ use mio_websocket_core::connection::Delivery;
 use mio_websocket_core::error::Error;
 use mio_websocket_core::multiplayer::MultiplayerPeer;
 
+use self::monitors::Monitors;
 use crate::convert::{error_code, is_silent};
 use crate::tls_options::OptionalTls;
 use crate::web_socket_peer::MioWebSocketPeer;
@@ -252,6 +256,15 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     /// Default: 67108864 (64 MiB), more than is read in the time of a poll.
     #[var(get = get_poll_byte_limit, set = set_poll_byte_limit)]
     poll_byte_limit: PhantomVar<i64>,
+    /// If `true`, and while this is a server or client, there are monitors of [Performance] for it,
+    /// which the editor draws in its debugger: `"Mio WebSocket/peers"`, `packets_in_per_second`,
+    /// `packets_out_per_second`, `bytes_in_per_second` and `bytes_out_per_second` of payload,
+    /// `queued_bytes`, `waiting_packets`, `rtt_milliseconds` (the mean of all peers, 0 while not
+    /// known) and `poll_milliseconds_per_second`. Those of a second such peer are called
+    /// `"Mio WebSocket 2/peers"` and so on. Rates are those since the monitors were last asked, half
+    /// a second ago or more. They cost nothing until somebody asks. Default: `false`.
+    #[var(get = get_monitors_enabled, set = set_monitors_enabled)]
+    monitors_enabled: PhantomVar<bool>,
     /// A server's certificate and its intermediates: PEM text, or the path of a file (`res://`,
     /// `user://` or absolute). Takes the place of the certificate in the [TLSOptions], from which
     /// an extension cannot read intermediates unless the certificate was loaded from a file. With
@@ -291,6 +304,8 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     #[init(val = OptionalTls(None))]
     tls_server_options: OptionalTls,
     refuses: bool,
+    monitors_wanted: bool,
+    monitors: Option<Monitors>,
     base: Base<MultiplayerPeerExtension>,
 }
 
@@ -343,10 +358,15 @@ impl MioWebSocketMultiplayerPeer {
         if let Err(error) = &result
             && !is_silent(error)
         {
-            self.peer.get_mut().note_error(Instant::now(), &format!("{call}: {error}"));
-            self.print_notices();
+            self.complain(call, error);
         }
         result.map_or_else(|error| error_code(&error), |()| GodotError::OK)
+    }
+
+    /// Says in the log why a call has failed.
+    fn complain(&mut self, call: &str, error: &Error) {
+        self.peer.get_mut().note_error(Instant::now(), &format!("{call}: {error}"));
+        self.print_notices();
     }
 
     /// As [`Self::answer`], where the code is not wanted.

@@ -43,6 +43,7 @@ impl MioWebSocketMultiplayerPeer {
             Target::new(&url.to_string(), EngineResolver::boxed, tls)
                 .and_then(|target| peer.create_client(target, Instant::now()))
         };
+        self.update_monitors();
         self.answer("create_client", created)
     }
 
@@ -76,6 +77,7 @@ impl MioWebSocketMultiplayerPeer {
         if created.is_ok() {
             self.tls_server_options = tls_server_options;
         }
+        self.update_monitors();
         self.answer("create_server", created)
     }
 
@@ -143,22 +145,5 @@ impl MioWebSocketMultiplayerPeer {
     #[func]
     fn get_local_port(&self) -> i64 {
         i64::from(self.peer.borrow().local_port())
-    }
-
-    /// What has happened since this object was made, in numbers that never go down:
-    /// `accepted` TCP connections, clients that `joined`; clients that were `refused_full` (see
-    /// [member max_clients]), `refused_draining` (see [method begin_drain]), `refused_rate` (see
-    /// [member connections_per_second_per_address]), `refused_proxy` (see [member proxy_protocol]),
-    /// `refused_path`, `refused_origin`, or `refused_request` for anything else in their request;
-    /// `failed_tls`, `handshake_timeouts` and `handshakes_displaced` (see
-    /// [member max_pending_handshakes]); `accept_errors`, how often the system had no descriptors
-    /// or memory left for a connection; connections that were `closed_too_big`,
-    /// `closed_fragments`, `closed_rate`, `closed_protocol` or `closed_overflow`; and
-    /// `packets_refused` and `packets_dropped` for want of room.
-    #[func]
-    fn get_stats(&self) -> VarDictionary {
-        let stats = self.peer.borrow().stats;
-        let entries = stats.entries();
-        entries.map(|(name, count)| (name.to_variant(), (count as i64).to_variant())).collect()
     }
 }

@@ -28,16 +28,18 @@ impl IMultiplayerPeerExtension for MioWebSocketMultiplayerPeer {
         peer.poll(now, self.refuses);
         if !peer.has_news() {
             peer.flush();
-            return;
+            return self.drop_monitors();
         }
         self.emitting(|this| {
             this.signal_events();
             this.peer.get_mut().flush();
+            this.drop_monitors();
         });
     }
 
     fn close(&mut self) {
         self.peer.get_mut().close();
+        self.update_monitors();
         self.forget_views();
     }
 
