@@ -27,6 +27,7 @@ const COUNTS: PackedStringArray = [
 	"refused_path",
 	"refused_origin",
 	"refused_request",
+	"refused_admission",
 	"failed_tls",
 	"handshake_timeouts",
 	"handshakes_displaced",

@@ -111,6 +111,9 @@ pub struct AdmissionConfig {
     pub allowed_origins: Vec<String>,
     /// Which proxies players come through.
     pub proxy: ProxyConfig,
+    /// Whether each request that has passed all of the above waits until the owner of the server
+    /// accepts or rejects it, within the time for the handshake. Default: false.
+    pub asks_owner: bool,
 }
 
 /// Whose word on a player's address counts, and how it is given.
@@ -157,6 +160,7 @@ impl Default for AdmissionConfig {
             allowed_paths: Vec::new(),
             allowed_origins: Vec::new(),
             proxy: ProxyConfig::default(),
+            asks_owner: false,
         }
     }
 }

@@ -101,6 +101,15 @@ pub enum Error {
         /// The largest.
         max: i64,
     },
+    /// The request has been answered, or its client has gone.
+    #[error("the request does not wait for an answer any more")]
+    NotPending,
+    /// As many clients are in as may be.
+    #[error("the server is full")]
+    Full,
+    /// A sub-protocol that the client has not offered.
+    #[error("the client has not offered this sub-protocol")]
+    NotOffered,
     /// The connection is not open, or is being closed.
     #[error("the connection is not open")]
     NotOpen,
@@ -170,6 +179,13 @@ pub enum Failure {
     /// We, the server, refused the request.
     #[error("upgrade refused with {}: {}", .0.status, .0.reason)]
     Refused(Refusal),
+    /// The owner of the server rejected the request, with this HTTP status. The reason may be a
+    /// secret between the two.
+    #[error("rejected by the owner of the server with HTTP status {0}")]
+    Rejected(u16),
+    /// The owner of the server has not decided in time.
+    #[error("nobody has accepted or rejected the request within handshake_timeout")]
+    Undecided,
     /// We, the client, cannot use the server's answer.
     #[error("the server's answer cannot be used: {0}")]
     Answer(AnswerError),

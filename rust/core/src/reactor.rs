@@ -157,8 +157,8 @@ impl Reactor {
     }
 
     /// Sets when the listener's owner goes, until when nobody is let in any more; `None`: it stays.
-    pub(crate) fn set_departure(&mut self, departure: Option<Instant>) {
-        self.entrance.departure = departure;
+    pub(crate) fn set_departure(&self, departure: Option<Instant>) {
+        self.entrance.set_departure(departure);
     }
 
     /// Whether a connection that has been claimed is there, if only to write what is left.
@@ -199,7 +199,8 @@ impl Reactor {
 
     /// Whether nobody more may be in.
     pub(crate) fn is_full(&self, config: &AdmissionConfig) -> bool {
-        self.entrance.is_full(config)
+        self.entrance.limit_places(config.max_clients);
+        !self.entrance.has_place()
     }
 
     /// Starts to connect to `target`.
@@ -263,6 +264,9 @@ impl Reactor {
         budget: &mut PollBudget,
     ) {
         self.round += 1;
+        if let Some(admission) = &admission {
+            self.entrance.limit_places(admission.config.max_clients);
+        }
         self.flush(now);
         self.expire(now, budget);
         self.shed();

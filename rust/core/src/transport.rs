@@ -7,7 +7,7 @@ use bytes::{Buf, BytesMut};
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use crate::tls::{ClientTls, ServerTls, Session, TlsError};
+use crate::tls::{ClientTls, ServerTls, Session, TlsError, TlsFacts};
 
 /// A stream that is not one of our sockets: it has no descriptor to wait on, so it is tried in
 /// each poll. Reads and writes follow the rules of non-blocking sockets: `WouldBlock` when nothing
@@ -134,6 +134,11 @@ impl Transport {
     /// Whether the TLS handshake goes on.
     pub(crate) fn is_handshaking(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
+    }
+
+    /// What the TLS handshake has agreed on, if it was ours.
+    pub(crate) fn tls_facts(&self) -> Option<TlsFacts> {
+        self.tls.as_ref().and_then(|tls| tls.facts())
     }
 
     /// Reads what is there, up to `most` bytes and the size of the scratch buffers. With TLS always

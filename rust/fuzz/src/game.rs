@@ -110,12 +110,14 @@ impl Game {
     }
 
     fn signal(&mut self, event: SessionEvent) {
-        match event.event {
+        let id = match event.event {
+            Event::ClientRequest(_) => panic!("nobody wants to be asked"),
             Event::PeerConnected(id) => {
                 assert!(self.known.insert(id), "{id} is announced twice");
                 self.present.insert(id);
                 let address = self.peer.connection(id).unwrap().borrow().remote();
                 self.ports.insert(id, address.unwrap().port());
+                id
             }
             Event::PeerDisconnected(id) => {
                 assert!(self.present.remove(&id), "{id} was not there, or went twice");
@@ -123,11 +125,9 @@ impl Game {
                 let has_reason = connection.failure().is_some() || connection.close_code() != -1;
                 self.codes.insert(id, connection.close_code());
                 assert!(has_reason || self.told_to_go.contains(&id), "{id} went for no reason");
+                id
             }
             Event::Drained => panic!("nothing drains here"),
-        }
-        let (Event::PeerConnected(id) | Event::PeerDisconnected(id)) = event.event else {
-            return;
         };
         match self.reactions.pop().unwrap_or(Reaction::Nothing) {
             Reaction::Nothing => {}

@@ -20,12 +20,13 @@ pub(crate) fn error_code(error: &Error) -> GodotError {
         Error::UnknownPeer(_) | Error::Tls(_) | Error::TlsSide | Error::Timeout => {
             GodotError::ERR_INVALID_PARAMETER
         }
-        Error::OutOfRange { .. } | Error::Seconds | Error::CloseCode(_) => {
+        Error::OutOfRange { .. } | Error::Seconds | Error::CloseCode(_) | Error::NotOffered => {
             GodotError::ERR_INVALID_PARAMETER
         }
         Error::System(_) => GodotError::ERR_CANT_CREATE,
         Error::Unconfigured | Error::NoTls => GodotError::ERR_UNCONFIGURED,
-        Error::Unavailable => GodotError::ERR_UNAVAILABLE,
+        Error::Unavailable | Error::NotPending => GodotError::ERR_UNAVAILABLE,
+        Error::Full => GodotError::ERR_BUSY,
         Error::OutOfMemory { .. } | Error::MemoryLimit { .. } => GodotError::ERR_OUT_OF_MEMORY,
         Error::NotOpen => GodotError::FAILED,
     }

@@ -11,6 +11,7 @@
 mod convert;
 mod log;
 mod multiplayer_peer;
+mod request;
 mod resolver;
 mod stream;
 mod tls_options;

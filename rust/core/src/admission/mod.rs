@@ -56,8 +56,6 @@ pub struct Admission<'a> {
 #[derive(Default)]
 pub(crate) struct Entrance {
     pub(crate) newcomers: Newcomers,
-    /// When the listener's owner goes: nobody is let in any more.
-    pub(crate) departure: Option<Instant>,
     /// Who the listener is, if it speaks TLS.
     pub(crate) tls: Option<ServerTls>,
     /// Nothing is accepted before that.
@@ -156,6 +154,21 @@ impl Entrance {
         secured.map(|transport| Arrival { transport, proxied: None }).map_err(note).ok()
     }
 
+    /// Sets how many may be in.
+    pub(crate) fn limit_places(&self, max_clients: u32) {
+        self.places.0.most.set(max_clients);
+    }
+
+    /// Sets when the listener's owner goes: then nobody is let in any more.
+    pub(crate) fn set_departure(&self, departure: Option<Instant>) {
+        self.places.0.departure.set(departure);
+    }
+
+    /// Whether a place is free.
+    pub(crate) fn has_place(&self) -> bool {
+        self.places.has_room()
+    }
+
     /// `config` as a new connection gets it: those that were accepted with the same share it.
     pub(crate) fn share(&mut self, config: &ConnectionConfig) -> Rc<ConnectionConfig> {
         if *self.shared != *config {
@@ -164,15 +177,9 @@ impl Entrance {
         self.shared.clone()
     }
 
-    /// Whether nobody more may be in.
-    pub(crate) fn is_full(&self, config: &AdmissionConfig) -> bool {
-        self.places.is_full(config)
-    }
-
     /// What newcomers are judged by.
     pub(crate) fn door<'a>(&'a mut self, config: &'a AdmissionConfig) -> Door<'a> {
-        let (places, rates, departure) = (&self.places, &mut self.rates, self.departure);
-        Door { config, places, rates, departure }
+        Door { config, places: &self.places, rates: &mut self.rates }
     }
 }
 
@@ -188,7 +195,6 @@ pub(crate) struct Door<'a> {
     config: &'a AdmissionConfig,
     places: &'a Places,
     rates: &'a mut Rates,
-    departure: Option<Instant>,
 }
 
 impl Door<'_> {
@@ -225,43 +231,61 @@ impl Door<'_> {
         check_allowed(request, self.config)
     }
 
+    /// Whether the owner decides about what is allowed.
+    pub(crate) fn asks_owner(&self) -> bool {
+        self.config.asks_owner
+    }
+
     /// A place for one that may come in, if there is one.
     pub(crate) fn place(&self, now: Instant) -> Result<Place, Refusal> {
-        if let Some(departure) = self.departure {
-            return Err(Refusal::departure(departure.saturating_duration_since(now)));
-        }
-        if self.places.is_full(self.config) {
-            return Err(Refusal::new(503, "the server is full"));
-        }
-        Ok(self.places.take())
+        self.places.take(now)
+    }
+
+    /// Where a place is taken later.
+    pub(crate) fn places(&self) -> Places {
+        self.places.clone()
     }
 }
 
 /// How many are in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places(Rc<Count>);
+
 #[derive(Debug, Default)]
-struct Places {
-    taken: Rc<Cell<u32>>,
+struct Count {
+    taken: Cell<u32>,
+    /// How many may be in; 0 for any number.
+    most: Cell<u32>,
+    /// When the owner goes, if nobody is let in because of that.
+    departure: Cell<Option<Instant>>,
 }
 
 impl Places {
-    fn is_full(&self, config: &AdmissionConfig) -> bool {
-        let most = config.max_clients;
-        most > 0 && self.taken.get() >= most
+    /// A place, if there is one.
+    pub(crate) fn take(&self, now: Instant) -> Result<Place, Refusal> {
+        if let Some(departure) = self.0.departure.get() {
+            return Err(Refusal::departure(departure.saturating_duration_since(now)));
+        }
+        if !self.has_room() {
+            return Err(Refusal::new(503, "the server is full"));
+        }
+        self.0.taken.set(self.0.taken.get() + 1);
+        Ok(Place(self.0.clone()))
     }
 
-    fn take(&self) -> Place {
-        self.taken.set(self.taken.get() + 1);
-        Place(self.taken.clone())
+    fn has_room(&self) -> bool {
+        let most = self.0.most.get();
+        most == 0 || self.0.taken.get() < most
     }
 }
 
 /// One client's place, which is free again when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Place(Rc<Cell<u32>>);
+pub(crate) struct Place(Rc<Count>);
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
+        self.0.taken.set(self.0.taken.get() - 1);
     }
 }
 
@@ -301,14 +325,24 @@ mod tests {
 
     #[test]
     fn a_place_is_free_again_when_it_is_dropped() {
-        let config = AdmissionConfig { max_clients: 2, ..AdmissionConfig::default() };
-        let (places, now) = (Places::default(), Instant::now());
-        let rates = &mut Rates::default();
-        let door = Door { config: &config, places: &places, rates, departure: None };
-        let first = door.place(now).unwrap();
-        let _second = door.place(now).unwrap();
-        assert_eq!(door.place(now).unwrap_err().status, 503);
+        let entrance = Entrance::default();
+        entrance.limit_places(2);
+        let (places, now) = (entrance.places.clone(), Instant::now());
+        let first = places.take(now).unwrap();
+        let _second = places.take(now).unwrap();
+        assert!(!entrance.has_place());
+        assert_eq!(places.take(now).unwrap_err().status, 503);
         drop(first);
-        assert!(door.place(now).is_ok());
+        assert!(entrance.has_place() && places.take(now).is_ok());
+    }
+
+    #[test]
+    fn nobody_gets_a_place_when_the_owner_is_about_to_go() {
+        let entrance = Entrance::default();
+        let (places, now) = (entrance.places.clone(), Instant::now());
+        entrance.set_departure(Some(now + Duration::from_secs(9)));
+        assert!(places.take(now).unwrap_err().departure.is_some());
+        entrance.set_departure(None);
+        assert!(places.take(now).is_ok());
     }
 }

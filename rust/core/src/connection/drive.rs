@@ -74,6 +74,7 @@ impl Connection {
         if self.limit.is_some_and(|limit| now > limit) {
             match self.stage {
                 Stage::Ending | Stage::Closed => self.drop_stream(),
+                Stage::Deciding(_) => self.give_up_deciding(),
                 _ => self.fail(Failure::Timeout(self.phase())),
             }
             return Driven::Idle;
@@ -165,6 +166,12 @@ impl Connection {
             if let Stage::Open(_) = self.stage {
                 self.use_unread(cx);
             }
+            if self.early_room() == 0 {
+                if self.read_ended {
+                    self.ended(self.broken.clone());
+                }
+                return Driven::Idle;
+            }
             // What else has come, the end even, does not count any more.
             if self.is_doomed() {
                 return Driven::Idle;
@@ -234,6 +241,7 @@ impl Connection {
                     self.use_unread(cx);
                 }
             }
+            Stage::Deciding(_) => self.unread.extend_from_slice(bytes),
             Stage::Open(_) if self.unread.is_empty() => {
                 let used = self.decode(bytes, cx);
                 self.unread.extend_from_slice(&bytes[used..]);
@@ -331,9 +339,17 @@ impl Connection {
         let most = match self.stage {
             // What is behind the header may be for TLS.
             Stage::Proxied(_) => MAX_SIZE,
-            _ => READ_SIZE,
+            _ => READ_SIZE.min(self.early_room()),
         };
         if self.read_ended { most } else { self.charge.room(self.received()).min(most) }
+    }
+
+    /// Bytes that are still taken of one that sends before it has an answer.
+    fn early_room(&self) -> usize {
+        match self.stage {
+            Stage::Deciding(_) => self.config.max_request_size.saturating_sub(self.unread.len()),
+            _ => usize::MAX,
+        }
     }
 
     fn has_room(&self) -> bool {

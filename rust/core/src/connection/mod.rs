@@ -8,6 +8,7 @@ mod heartbeat;
 mod numbers;
 mod proxied;
 mod report;
+mod request;
 mod stale;
 mod target;
 mod upgrade;
@@ -25,6 +26,8 @@ use mio::{Registry, Token};
 use self::heartbeat::Heartbeat;
 use self::numbers::Numbers;
 pub(crate) use self::proxied::Proxied;
+pub use self::request::ClientRequest;
+use self::request::Deciding;
 pub use self::stale::Delivery;
 use self::stale::Stale;
 pub use self::target::Target;
@@ -158,6 +161,8 @@ enum Stage {
     Proxied(Box<Proxied>),
     /// A server that awaits the request.
     Answering(Box<RequestReader>),
+    /// A server that has a request, of which its owner decides.
+    Deciding(Box<Deciding>),
     /// Upgraded.
     Open(WebSocket),
     /// What is in the outbox is written, then the stream is ended and the other side's end awaited.
@@ -283,9 +288,11 @@ impl Connection {
     #[must_use]
     pub fn state(&self) -> State {
         match &self.stage {
-            Stage::Dialing(_) | Stage::Asking(_) | Stage::Proxied(_) | Stage::Answering(_) => {
-                State::Connecting
-            }
+            Stage::Dialing(_)
+            | Stage::Asking(_)
+            | Stage::Proxied(_)
+            | Stage::Answering(_)
+            | Stage::Deciding(_) => State::Connecting,
             Stage::Open(_) if self.broken.is_some() => State::Closed,
             Stage::Open(socket) => match socket.state() {
                 websocket::State::Open => State::Open,
@@ -658,7 +665,7 @@ impl Connection {
             Stage::Dialing(_) => Phase::Connect,
             Stage::Proxied(_) => Phase::Proxy,
             _ if self.transport.as_ref().is_some_and(Transport::is_handshaking) => Phase::Tls,
-            Stage::Asking(_) | Stage::Answering(_) => Phase::Upgrade,
+            Stage::Asking(_) | Stage::Answering(_) | Stage::Deciding(_) => Phase::Upgrade,
             _ => Phase::Open,
         }
     }

@@ -29,6 +29,8 @@ impl Connection {
             Failure::Proxy(ProxyFailure::Untrusted) => false,
             Failure::Proxy(_) => true,
             Failure::Refused(_) | Failure::Tls(_) | Failure::Answer(_) | Failure::InvalidId => true,
+            // The owner has forgotten it, or is too slow.
+            Failure::Undecided => true,
             // A server sees these from everyone who only looks whether it is there.
             Failure::Ended(phase) | Failure::Socket(phase, _) => {
                 self.role == Role::Client && matches!(phase, Phase::Tls | Phase::Upgrade)
@@ -82,7 +84,8 @@ fn count(failure: &Failure, upgraded: bool, stats: &mut Stats) {
         },
         Failure::Proxy(_) => &mut stats.refused_proxy,
         Failure::Tls(_) if !upgraded => &mut stats.failed_tls,
-        Failure::Timeout(_) => &mut stats.handshake_timeouts,
+        Failure::Rejected(_) => &mut stats.refused_admission,
+        Failure::Timeout(_) | Failure::Undecided => &mut stats.handshake_timeouts,
         Failure::Displaced(_) => &mut stats.handshakes_displaced,
         Failure::Violation(violation) => match violation.limit {
             Some(Limit::Message) => &mut stats.closed_too_big,

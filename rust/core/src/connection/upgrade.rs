@@ -4,14 +4,14 @@ use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 
+use super::request::Deciding;
 use super::{Asking, Connection, Context, Greeting, Stage};
-use crate::admission::{Door, Place};
-use crate::config::ConnectionConfig;
+use crate::admission::Door;
 use crate::dial::Progress;
 use crate::error::Failure;
 use crate::rate::Rate;
 use crate::transport::Transport;
-use crate::upgrade::{Refusal, client, server};
+use crate::upgrade::{Refusal, Request, client, server};
 use crate::websocket::{Role, WebSocket};
 
 impl Connection {
@@ -47,38 +47,29 @@ impl Connection {
         }
     }
 
-    pub(super) fn upgrade(&mut self, now: Instant, mut door: Option<&mut Door<'_>>) {
-        let secure = self.transport.as_ref().is_some_and(Transport::is_secure);
+    pub(super) fn upgrade(&mut self, now: Instant, door: Option<&mut Door<'_>>) {
         match &mut self.stage {
             Stage::Answering(reader) => {
-                let answered = reader.read(&self.unread).and_then(|read| match read {
-                    Some((request, len)) => {
-                        if let (Some(door), Some(remote)) = (&mut door, &mut self.remote) {
-                            let (player, counted) = door.identify(&request, *remote, now);
-                            *remote = player;
-                            counted?;
-                        }
-                        answer(&request, &self.config, door.as_deref(), now)
-                            .map(|answer| Some((request, answer, len)))
+                let judged = match reader.read(&self.unread) {
+                    Ok(None) => return,
+                    Ok(Some((request, len))) => {
+                        self.use_head(len);
+                        self.judge(request, now, door)
                     }
-                    None => Ok(None),
-                });
-                match answered {
-                    Ok(None) => {}
-                    Ok(Some((request, answer, len))) => {
-                        self.requested_url = request.requested_url(secure);
-                        self.outbox.push_bytes(&answer.bytes);
-                        self.place = answer.place;
-                        self.open(answer.protocol, len, now);
-                    }
-                    Err(refusal) => self.turn_away(refusal),
+                    Err(refusal) => Err(refusal),
+                };
+                if let Err(refusal) = judged {
+                    self.turn_away(refusal);
                 }
             }
             Stage::Asking(asking) => {
                 let protocols = &self.config.supported_protocols;
                 match asking.reader.read(&self.unread, &asking.key, protocols) {
                     Ok(None) => {}
-                    Ok(Some((answer, len))) => self.open(answer.protocol, len, now),
+                    Ok(Some((answer, len))) => {
+                        self.use_head(len);
+                        self.open(answer.protocol, now);
+                    }
                     Err(error) => self.fail(Failure::Answer(error)),
                 }
             }
@@ -86,19 +77,65 @@ impl Connection {
         }
     }
 
+    /// Lets the client in, or lets it wait for the decision of the server's owner. A place is looked
+    /// for last: who does not fit is told so, also when the server is full, and does not come back in
+    /// five seconds.
+    fn judge(
+        &mut self,
+        request: Request,
+        now: Instant,
+        mut door: Option<&mut Door<'_>>,
+    ) -> Result<(), Refusal> {
+        if let (Some(door), Some(remote)) = (&mut door, &mut self.remote) {
+            let (player, counted) = door.identify(&request, *remote, now);
+            *remote = player;
+            counted?;
+        }
+        let door = door.as_deref();
+        door.map_or(Ok(()), |door| door.check(&request))?;
+        let asks_owner = door.filter(|door| door.asks_owner());
+        let supported = &self.config.supported_protocols;
+        // Without any the owner chooses: one may be a token, which no list can name.
+        let is_free = asks_owner.is_some() && supported.is_empty();
+        let protocol = if is_free { None } else { server::choose_protocol(&request, supported)? };
+        let place = door.map(|door| door.place(now)).transpose()?;
+        let is_secure = self.transport.as_ref().is_some_and(Transport::is_secure);
+        self.requested_url = request.requested_url(is_secure);
+        if let Some(door) = asks_owner {
+            // The place is taken when the owner accepts: who waits must keep nobody else out.
+            let deciding = Deciding::new(request, protocol, door.places());
+            self.stage = Stage::Deciding(Box::new(deciding));
+            return Ok(());
+        }
+        self.place = place;
+        let headers = &self.config.handshake_headers;
+        self.outbox.push_bytes(&server::answer(&request, protocol.as_deref(), headers));
+        self.open(protocol.unwrap_or_default(), now);
+        Ok(())
+    }
+
     /// Answers why the request is refused, and ends.
     pub(super) fn turn_away(&mut self, refusal: Refusal) {
+        self.end_with(&refusal, Failure::Refused(refusal.clone()));
+    }
+
+    /// Ends with a refusal; for the log it is `failure`.
+    pub(super) fn end_with(&mut self, refusal: &Refusal, failure: Failure) {
         self.outbox.push_bytes(&refusal.to_bytes());
-        self.failure = Some(Failure::Refused(refusal));
+        self.failure = Some(failure);
         self.end();
     }
 
-    fn open(&mut self, protocol: String, head_len: usize, now: Instant) {
-        self.protocol = protocol;
-        self.unread.advance(head_len);
+    /// Drops the bytes of a head that has been read.
+    fn use_head(&mut self, len: usize) {
+        self.unread.advance(len);
         if self.unread.is_empty() {
             self.unread = BytesMut::new();
         }
+    }
+
+    pub(super) fn open(&mut self, protocol: String, now: Instant) {
+        self.protocol = protocol;
         let limit = self.limit.take().filter(|_| self.role == Role::Server);
         self.greeting = limit.map(|limit| Greeting { limit, end: self.outbox.end() });
         self.upgraded = true;
@@ -110,28 +147,6 @@ impl Connection {
         let socket = WebSocket::new(self.role, max_message).limited(config.max_fragments, rate);
         self.stage = Stage::Open(socket);
     }
-}
-
-/// What lets a client in.
-struct Acceptance {
-    protocol: String,
-    bytes: Vec<u8>,
-    place: Option<Place>,
-}
-
-/// The answer for a request, or why it is refused. A place is looked for last: who does not fit is
-/// told so, also when the server is full, and does not come back in five seconds.
-fn answer(
-    request: &server::Request,
-    config: &ConnectionConfig,
-    door: Option<&Door<'_>>,
-    now: Instant,
-) -> Result<Acceptance, Refusal> {
-    door.map_or(Ok(()), |door| door.check(request))?;
-    let protocol = server::choose_protocol(request, &config.supported_protocols)?;
-    let place = door.map(|door| door.place(now)).transpose()?;
-    let bytes = server::answer(request, protocol.as_deref(), &config.handshake_headers);
-    Ok(Acceptance { protocol: protocol.unwrap_or_default(), bytes, place })
 }
 
 #[cfg(test)]

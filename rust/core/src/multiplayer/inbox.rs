@@ -15,6 +15,10 @@ use crate::memory::Charge;
 pub enum Event {
     /// The peer is there and can be sent to.
     PeerConnected(i32),
+    /// A client's request waits for a decision; [`take_request`] gives it out by this number.
+    ///
+    /// [`take_request`]: super::MultiplayerPeer::take_request
+    ClientRequest(u64),
     /// The peer has gone. It is still known while this is signalled.
     PeerDisconnected(i32),
     /// A server that drains has nobody left.

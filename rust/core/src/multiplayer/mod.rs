@@ -26,7 +26,7 @@ use crate::admission::Admission;
 use crate::config::{
     AdmissionConfig, ConnectionConfig, DEFAULT_HANDSHAKE_TIMEOUT, PollBudget, WaitingLimits,
 };
-use crate::connection::{Delivery, SharedConnection, Target, limit_after};
+use crate::connection::{ClientRequest, Delivery, SharedConnection, Target, limit_after};
 use crate::error::Error;
 use crate::notice::{Notice, Notices};
 use crate::peer::Peer;
@@ -240,10 +240,20 @@ impl MultiplayerPeer {
                     self.connection(id).is_some()
                 }
                 Event::Drained => self.is_draining(),
+                Event::ClientRequest(_) => true,
             };
             if is_due {
                 return Some(SessionEvent { event, session: self.session });
             }
+        }
+    }
+
+    /// The request that an [`Event::ClientRequest`] tells of; once, and none if its client has gone
+    /// since. The owner of the server accepts or rejects it, now or later.
+    pub fn take_request(&mut self, serial: u64) -> Option<ClientRequest> {
+        match &mut self.mode {
+            Mode::Server(server) => server.take_request(serial),
+            _ => None,
         }
     }
 

@@ -11,7 +11,7 @@ use super::drain::Drain;
 use super::inbox::{Event, Inbox};
 use crate::admission::{Admission, Place};
 use crate::config::PollBudget;
-use crate::connection::{Delivery, SharedConnection, State};
+use crate::connection::{ClientRequest, Delivery, SharedConnection, State};
 use crate::error::Error;
 use crate::reactor::{Reactor, SharedReactor};
 use crate::stats::Stats;
@@ -31,6 +31,8 @@ pub(super) struct Server {
     /// Peers whose end is signalled in the next poll: they were told to go, or packets of theirs
     /// came together with their end.
     gone_next: Vec<Order>,
+    /// Requests of which the owner has to be told.
+    requests: BTreeMap<u64, ClientRequest>,
     /// Empty between polls; kept for its memory.
     touched: Vec<Order>,
     drain: Option<Drain>,
@@ -66,6 +68,7 @@ impl Server {
             by_serial: FxHashMap::default(),
             next_order: 0,
             gone_next: Vec::new(),
+            requests: BTreeMap::new(),
             touched: Vec::new(),
             drain: None,
         })
@@ -108,6 +111,7 @@ impl Server {
         let mut reactor = self.reactor.borrow_mut();
         reactor.poll(now, Some(admission), budget);
         let mut opened = Vec::new();
+        let mut asked = Vec::new();
         let mut touched = std::mem::take(&mut self.touched);
         while let Some(connection) = reactor.next_touched() {
             let serial = connection.borrow().serial();
@@ -115,6 +119,9 @@ impl Server {
                 touched.push(*order);
             } else if connection.borrow_mut().claim() {
                 opened.push((serial, connection));
+            } else if let Some(request) = ClientRequest::of(&connection) {
+                asked.push(serial);
+                self.requests.insert(serial, request);
             } else {
                 connection.borrow_mut().report(now, admission.notices, admission.stats);
             }
@@ -132,6 +139,10 @@ impl Server {
             admission.stats.joined += 1;
             inbox.push_event(Event::PeerConnected(id));
             touched.push(order);
+        }
+        asked.sort_unstable();
+        for serial in asked {
+            inbox.push_event(Event::ClientRequest(serial));
         }
         touched.sort_unstable();
         for order in touched.drain(..) {
@@ -168,7 +179,7 @@ impl Server {
 
     /// Begins a drain, replaces it, or ends it.
     pub(super) fn set_drain(&mut self, drain: Option<Drain>) {
-        self.reactor.borrow_mut().set_departure(drain.as_ref().map(Drain::deadline));
+        self.reactor.borrow().set_departure(drain.as_ref().map(Drain::deadline));
         self.drain = drain;
     }
 
@@ -191,6 +202,11 @@ impl Server {
         if drain.is_over(|| peers.is_empty() && !reactor.borrow().has_claimed()) {
             inbox.push_event(Event::Drained);
         }
+    }
+
+    /// The request with this number, if it waits.
+    pub(super) fn take_request(&mut self, serial: u64) -> Option<ClientRequest> {
+        self.requests.remove(&serial).filter(ClientRequest::is_pending)
     }
 
     /// Writes what waits to be written.

@@ -35,9 +35,12 @@ pub struct Stats {
     /// Clients refused for another reason: requests that are malformed, too large, or not for a
     /// WebSocket; no common sub-protocol.
     pub refused_request: u64,
+    /// Clients that the owner of the server rejected, whatever the HTTP status was.
+    pub refused_admission: u64,
     /// TLS handshakes that failed.
     pub failed_tls: u64,
-    /// Handshakes that took longer than `handshake_timeout`.
+    /// Handshakes that took longer than `handshake_timeout`, those included that the owner of the
+    /// server has not decided about.
     pub handshake_timeouts: u64,
     /// Handshakes given up for newer ones: there were more than `max_pending_handshakes`, or the
     /// system had no descriptors left.
@@ -82,6 +85,7 @@ impl Stats {
             refused_path,
             refused_origin,
             refused_request,
+            refused_admission,
             failed_tls,
             handshake_timeouts,
             handshakes_displaced,
@@ -106,6 +110,7 @@ impl Stats {
             ("refused_path", refused_path),
             ("refused_origin", refused_origin),
             ("refused_request", refused_request),
+            ("refused_admission", refused_admission),
             ("failed_tls", failed_tls),
             ("handshake_timeouts", handshake_timeouts),
             ("handshakes_displaced", handshakes_displaced),

@@ -24,6 +24,7 @@ pub use self::client::{ClientOptions, ClientTls, Trust};
 pub use self::pem::certificate_blocks;
 pub use self::server::ServerTls;
 pub(crate) use self::session::Session;
+pub use self::session::TlsFacts;
 
 /// What WebSockets speak first.
 const ALPN: &[u8] = b"http/1.1";

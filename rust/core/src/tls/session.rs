@@ -2,13 +2,23 @@
 
 use std::io::{self, Read, Write};
 
-use rustls::{ClientConnection, Connection, ServerConnection};
+use rustls::{ClientConnection, Connection, ProtocolVersion, ServerConnection};
 
 use super::{ClientTls, ServerTls, TlsError, TlsFailure};
 
 /// Plaintext that is encrypted at once: more would be memory that the limits on queued packets do
 /// not see, less would be records that are not full.
 const CHUNK: usize = 64 * 1024;
+
+/// What a TLS handshake has agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFacts {
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub version: &'static str,
+    /// The name that the client asked for (SNI), in lower case; a server knows it, and none for a
+    /// client that came by address.
+    pub server_name: Option<String>,
+}
 
 /// A TLS session over some stream.
 pub(crate) struct Session {
@@ -41,6 +51,23 @@ impl Session {
 
     pub(crate) fn is_handshaking(&self) -> bool {
         self.connection.is_handshaking()
+    }
+
+    /// What the handshake has agreed on; `None` before its end.
+    pub(crate) fn facts(&self) -> Option<TlsFacts> {
+        if self.is_handshaking() {
+            return None;
+        }
+        let version = match self.connection.protocol_version()? {
+            ProtocolVersion::TLSv1_2 => "TLSv1.2",
+            ProtocolVersion::TLSv1_3 => "TLSv1.3",
+            _ => "",
+        };
+        let server_name = match &self.connection {
+            Connection::Server(server) => server.server_name().map(str::to_ascii_lowercase),
+            Connection::Client(_) => None,
+        };
+        Some(TlsFacts { version, server_name })
     }
 
     /// How the stream has ended, if its end has been decrypted.

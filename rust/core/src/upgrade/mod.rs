@@ -9,6 +9,7 @@
 mod allowed;
 pub mod client;
 pub(crate) mod head;
+mod request;
 pub mod server;
 
 pub use allowed::{check as check_allowed, set_origins, set_paths};
@@ -26,6 +27,7 @@ const VERSION: &str = "Sec-WebSocket-Version";
 const PROTOCOL: &str = "Sec-WebSocket-Protocol";
 const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
 const ORIGIN: &str = "Origin";
+const COOKIE: &str = "Cookie";
 const RETRY_AFTER: &str = "Retry-After";
 
 /// Sets the extra header lines, unless one of them would end its line early.
@@ -56,10 +58,18 @@ pub fn set_protocols(config: &mut ConnectionConfig, names: &[String]) -> Result<
 /// # Errors
 /// The first entry that would end its line, or the head, early.
 pub fn check_config(config: &ConnectionConfig) -> Result<(), HeaderError> {
-    check_lines("handshake_headers", &config.handshake_headers)?;
-    check_lines("supported_protocols", &config.supported_protocols)?;
-    match config.handshake_headers.iter().position(String::is_empty) {
-        Some(index) => Err(HeaderError::Empty { index }),
+    check_headers("handshake_headers", &config.handshake_headers)?;
+    check_lines("supported_protocols", &config.supported_protocols)
+}
+
+/// Checks header lines that are about to be used; `property` is what the caller calls them.
+///
+/// # Errors
+/// The first entry that would end its line, or the head, early.
+pub(crate) fn check_headers(property: &'static str, lines: &[String]) -> Result<(), HeaderError> {
+    check_lines(property, lines)?;
+    match lines.iter().position(String::is_empty) {
+        Some(index) => Err(HeaderError::Empty { property, index }),
         None => Ok(()),
     }
 }
@@ -83,8 +93,10 @@ pub enum HeaderError {
         index: usize,
     },
     /// It would end the head early.
-    #[error("entry {index} of handshake_headers is empty")]
+    #[error("entry {index} of {property} is empty")]
     Empty {
+        /// The list.
+        property: &'static str,
         /// Position in the list, from 0.
         index: usize,
     },
@@ -184,7 +196,8 @@ mod tests {
             let property = "handshake_headers";
             assert_eq!(error, HeaderError::LineBreak { property, index: 1 }, "{bad:?}");
         }
-        assert_eq!(check(&["", "A: b"], &[]), Err(HeaderError::Empty { index: 0 }));
+        let property = "handshake_headers";
+        assert_eq!(check(&["", "A: b"], &[]), Err(HeaderError::Empty { property, index: 0 }));
     }
 
     #[test]

@@ -177,11 +177,14 @@ impl Refusal {
 
     /// The whole HTTP answer. The connection is to be closed behind it.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let body = format!("{}\n", self.reason);
+        let text = if self.reason.is_empty() { reason_phrase(self.status) } else { &self.reason };
+        let body = format!("{text}\n");
         let mut bytes = Vec::with_capacity(256);
         let status_line = format!("HTTP/1.1 {} {}", self.status, reason_phrase(self.status));
         push_line(&mut bytes, &status_line);
         match self.status {
+            // RFC 9110 section 15.5.2
+            401 => push_header(&mut bytes, "WWW-Authenticate", "Bearer"),
             405 => push_header(&mut bytes, "Allow", "GET"),
             // RFC 9110 section 15.5.22 and RFC 6455 section 4.4
             426 => {
@@ -232,15 +235,23 @@ pub(crate) fn reason_phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",
         400 => "Bad Request",
+        401 => "Unauthorized",
+        402 => "Payment Required",
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
         426 => "Upgrade Required",
         // RFC 6585, as 431.
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
+        451 => "Unavailable For Legal Reasons",
+        500 => "Internal Server Error",
+        502 => "Bad Gateway",
         503 => "Service Unavailable",
+        504 => "Gateway Timeout",
         _ => "Refused",
     }
 }

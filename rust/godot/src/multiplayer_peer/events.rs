@@ -29,7 +29,9 @@ impl MioWebSocketMultiplayerPeer {
                 return;
             };
             match event.event {
+                Event::ClientRequest(serial) => self.ask(serial),
                 Event::PeerConnected(id) => {
+                    self.assign_request(id);
                     self.signals().peer_connected().emit(i64::from(id));
                 }
                 Event::PeerDisconnected(id) => {
@@ -39,6 +41,9 @@ impl MioWebSocketMultiplayerPeer {
             }
             self.peer.get_mut().finish_event(event);
             self.forget_views();
+            if let Event::PeerDisconnected(id) = event.event {
+                self.forget_request(id);
+            }
         }
     }
 

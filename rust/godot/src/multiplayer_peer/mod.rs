@@ -12,6 +12,7 @@ mod numbers;
 mod proxies;
 mod queues;
 mod reload;
+mod requests;
 mod session;
 mod settings;
 mod status_endpoint;
@@ -32,6 +33,7 @@ use mio_websocket_core::error::Error;
 use mio_websocket_core::multiplayer::MultiplayerPeer;
 
 use self::monitors::Monitors;
+use self::requests::Requests;
 use crate::convert::{error_code, is_silent};
 use crate::tls_options::OptionalTls;
 use crate::web_socket_peer::MioWebSocketPeer;
@@ -143,6 +145,28 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     /// slash at the end for example, is an error and changes nothing.
     #[var(get = get_allowed_origins, set = set_allowed_origins)]
     allowed_origins: PhantomVar<PackedStringArray>,
+    /// Who decides about the clients of a server: called with a [MioWebSocketRequest] for each that has
+    /// passed everything else ([member allowed_paths], [member allowed_origins],
+    /// [member supported_protocols], [member max_clients]), before it has an id. It answers with
+    /// [method MioWebSocketRequest.accept] or [method MioWebSocketRequest.reject], at once or later:
+    /// ```gdscript
+    /// var tokens: Array[String] = ["letmein"]
+    /// peer.admission_callback = func(request: MioWebSocketRequest) -> void:
+    ///     if request.get_query().get("token", "") in tokens:
+    ///         request.accept()
+    ///     else:
+    ///         request.reject(403)
+    /// ```
+    /// It is called while the server is polled, and may do anything, also close the server. A client
+    /// that waits counts for [member max_pending_handshakes], takes no place of
+    /// [member max_clients], and is sent away with HTTP status 503 and a line in the log when
+    /// [member handshake_timeout] is over. Without [member supported_protocols] clients may offer any
+    /// sub-protocols, of which the answer chooses. If the object that is to be called has been freed,
+    /// each client is sent away with status 503 and a line in the log. `Callable()` (the default): all
+    /// who have passed are let in. Applies to requests that come later. A lambda that uses the peer
+    /// itself keeps it alive; a method does not.
+    #[var(get = get_admission_callback, set = set_admission_callback)]
+    admission_callback: PhantomVar<Callable>,
     /// The proxies in front of a server whose word on a player's address counts: IP addresses
     /// (`"127.0.0.1"`) and networks (`"10.0.0.0/8"`, `"fd00::/8"`) of both families. Behind one of
     /// them [method get_peer_address] and [method get_peer_port], the limit
@@ -298,6 +322,8 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     transfer_channel: i32,
     /// What [method get_peer] has returned, so that it returns the same object again.
     views: HashMap<i32, Gd<MioWebSocketPeer>>,
+    /// Who is asked about newcomers, and what is known of them.
+    requests: Requests,
     flush_scheduled: bool,
     /// What the server's certificate came from, with [member tls_certificate_chain] and
     /// [member tls_private_key].

@@ -16,8 +16,9 @@ impl MioWebSocketMultiplayerPeer {
     /// created anew: `accepted` TCP connections, clients that `joined`; clients that were
     /// `refused_full` (see [member max_clients]), `refused_draining` (see [method begin_drain]),
     /// `refused_rate` (see [member connections_per_second_per_address]), `refused_proxy` (see
-    /// [member proxy_protocol]), `refused_path`, `refused_origin`, or `refused_request` for anything
-    /// else in their request; `failed_tls`, `handshake_timeouts` and `handshakes_displaced` (see
+    /// [member proxy_protocol]), `refused_path`, `refused_origin`, `refused_admission` (see
+    /// [member admission_callback]), or `refused_request` for anything else in their request;
+    /// `failed_tls`, `handshake_timeouts` and `handshakes_displaced` (see
     /// [member max_pending_handshakes]); `accept_errors`, how often the system had no descriptors or
     /// memory left for a connection; connections that were `closed_too_big`, `closed_fragments`,
     /// `closed_rate`, `closed_protocol`, `closed_overflow` or `closed_memory`; `packets_refused` and

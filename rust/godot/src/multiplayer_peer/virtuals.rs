@@ -41,11 +41,13 @@ impl IMultiplayerPeerExtension for MioWebSocketMultiplayerPeer {
         self.peer.get_mut().close();
         self.update_monitors();
         self.forget_views();
+        self.forget_requests();
     }
 
     fn disconnect_peer(&mut self, peer: i32, force: bool) {
         let result = self.peer.get_mut().disconnect_peer(peer, force);
         self.forget_views();
+        self.forget_request(peer);
         self.answer_to("disconnect_peer", result);
     }
 
