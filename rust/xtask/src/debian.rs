@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::engine;
 use crate::process::{self, Stderr, describe};
+use crate::workspace::Workspace;
 
 /// The suite that has a new enough engine.
 const SUITE: &str = "forky";
@@ -27,6 +28,14 @@ const DOWNLOAD_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// Between two progress lines where there is no terminal to rewrite.
 const PROGRESS: Duration = Duration::from_secs(3);
 
+/// The folder of the engine's packages, beside its start script.
+const ENGINE: &str = "debian";
+/// What the engine needs beside its own packages to draw in a window.
+const GRAPHICS: [&str; 5] =
+    ["libgl1", "libgl1-mesa-dri", "libegl1", "libglx-mesa0", "fonts-dejavu-core"];
+/// The variable that names the start script another folder of libraries.
+const LIBRARIES: &str = "GODOT_LIBRARIES";
+
 /// Whether this system has Debian's tools.
 pub(crate) fn is_here() -> bool {
     ["apt-get", "dpkg"].iter().all(|tool| {
@@ -37,6 +46,11 @@ pub(crate) fn is_here() -> bool {
             .status()
             .is_ok_and(|status| status.success())
     })
+}
+
+/// Where the engine is unpacked.
+pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("godot")
 }
 
 /// The engine's start script in `folder`, after putting the engine there if it is not yet.
@@ -62,22 +76,51 @@ pub(crate) fn engine(folder: &Path) -> Result<PathBuf> {
     eprintln!("godot: getting Debian's package (once; about 200 MB to download, 700 MB unpacked)");
 
     let triplet = triplet()?;
-    let apt = Apt::new(&temporary)?;
-    apt.update(&mirrors()?)?;
-    let archives = apt.download("godot")?;
-    let prefix = temporary.join("prefix");
-    unpack(&archives, &prefix)?;
-
-    let unpacked = folder.join("debian");
-    remove(&unpacked)?;
-    fs::rename(&prefix, &unpacked).context("failed to move the unpacked packages")?;
+    get(&temporary, &["godot"], &folder.join(ENGINE))?;
     let untried = folder.join("godot.new");
-    write_script(&untried, &triplet)?;
+    write_script(folder, &untried, &triplet)?;
     engine::check(&untried).context("the unpacked engine does not work")?;
     fs::rename(&untried, &script).context("failed to move the start script")?;
     remove(&temporary)?;
     eprintln!("godot: ready after {} s", started.elapsed().as_secs());
     Ok(script)
+}
+
+/// Lets the unpacked engine that `command` starts draw, after getting what that needs.
+pub(crate) fn add_graphics(workspace: &Workspace, command: &mut Command) -> Result<()> {
+    let folder = folder(workspace);
+    let prefix = folder.join("graphics");
+    let lock = File::create(folder.join("lock")).context("failed to create a lock file")?;
+    lock.lock().context("failed to wait for another xtask that gets packages")?;
+    if !prefix.exists() {
+        eprintln!(
+            "godot: getting Debian's OpenGL (once; about 60 MB to download, 250 MB unpacked)"
+        );
+        let temporary = folder.join("unpacking");
+        remove(&temporary)?;
+        fs::create_dir_all(&temporary).context("failed to create a temporary folder")?;
+        // One from before there were graphics does not look into that folder.
+        let script = temporary.join("godot");
+        write_script(&folder, &script, &triplet()?)?;
+        fs::rename(&script, folder.join("godot")).context("failed to move the start script")?;
+        get(&temporary, &GRAPHICS, &prefix)?;
+        remove(&temporary)?;
+    }
+    let libraries = prefix.join("usr/lib").join(triplet()?);
+    command.env("LIBGL_DRIVERS_PATH", libraries.join("dri"));
+    command.env(LIBRARIES, libraries);
+    Ok(())
+}
+
+/// Downloads packages and all that they need, and unpacks them into `prefix`.
+fn get(temporary: &Path, packages: &[&str], prefix: &Path) -> Result<()> {
+    let apt = Apt::new(temporary)?;
+    apt.update(&mirrors()?)?;
+    let archives = apt.download(packages)?;
+    let unpacked = temporary.join("prefix");
+    unpack(&archives, &unpacked)?;
+    remove(prefix)?;
+    fs::rename(&unpacked, prefix).context("failed to move the unpacked packages")
 }
 
 /// An apt with a state of its own.
@@ -148,10 +191,12 @@ Dir::Log "{at}";
         bail!("no mirror of apt's configuration has Debian's {SUITE}\n{}", failures.join("\n"))
     }
 
-    /// Downloads a package and everything it needs; the archives.
-    fn download(&self, package: &str) -> Result<Vec<PathBuf>> {
+    /// Downloads packages and everything they need; the archives.
+    fn download(&self, packages: &[&str]) -> Result<Vec<PathBuf>> {
         let mut command = self.command();
-        command.args(["--download-only", "--no-install-recommends", "--yes", "install", package]);
+        command
+            .args(["--download-only", "--no-install-recommends", "--yes", "install"])
+            .args(packages);
         let mut progress = Progress::new("downloaded");
         supervise(command, |line| {
             if let Some(total) = newly_installed(line) {
@@ -255,11 +300,10 @@ fn unpack(archives: &[PathBuf], prefix: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes the script that starts the engine through its own loader.
-fn write_script(path: &Path, triplet: &str) -> Result<()> {
-    let lib = format!("debian/usr/lib/{triplet}");
-    let prefix = path.parent().context("the start script has no folder")?;
-    let loader = fs::read_dir(prefix.join(&lib))
+/// Writes the script that starts the engine in `folder`, where it belongs, through its own loader.
+fn write_script(folder: &Path, path: &Path, triplet: &str) -> Result<()> {
+    let lib = format!("{ENGINE}/usr/lib/{triplet}");
+    let loader = fs::read_dir(folder.join(&lib))
         .context("the unpacked packages hold no libraries")?
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .find(|name| name.starts_with("ld-linux"))
@@ -270,8 +314,8 @@ fn write_script(path: &Path, triplet: &str) -> Result<()> {
 here=$(dirname "$(readlink -f "$0")")
 lib=$here/{lib}
 # A system without fonts has no configuration for them either, and the engine says so each time.
-export FONTCONFIG_FILE="${{FONTCONFIG_FILE:-$here/debian/etc/fonts/fonts.conf}}"
-exec "$lib/{loader}" --library-path "$lib:$lib/pulseaudio" "$here/debian/usr/bin/godot" "$@"
+export FONTCONFIG_FILE="${{FONTCONFIG_FILE:-$here/{ENGINE}/etc/fonts/fonts.conf}}"
+exec "$lib/{loader}" --library-path "$lib:$lib/pulseaudio:${LIBRARIES}" "$here/{ENGINE}/usr/bin/godot" "$@"
 "#
     );
     fs::write(path, text).context("failed to write the start script")?;

@@ -64,7 +64,7 @@ pub(crate) fn find(workspace: &Workspace) -> Result<PathBuf> {
     if !debian::is_here() {
         bail!("no Godot found, and only Debian-like systems can get one by themselves: {advice}");
     }
-    debian::engine(&workspace.target.join("godot"))
+    debian::engine(&debian::folder(workspace))
         .with_context(|| format!("no Godot found, and getting Debian's failed; {advice}"))
 }
 
@@ -115,10 +115,17 @@ fn parse(line: &str) -> Option<Version> {
 /// A command that runs the engine on a project, without a window and without touching the user's
 /// own Godot settings.
 pub(crate) fn headless(engine: &Path, project: &Path, workspace: &Workspace) -> Result<Command> {
+    let mut command = windowed(engine, project, workspace)?;
+    command.arg("--headless");
+    Ok(command)
+}
+
+/// As [`headless`], with a window.
+pub(crate) fn windowed(engine: &Path, project: &Path, workspace: &Workspace) -> Result<Command> {
     let home = workspace.target.join("godot-home");
     fs::create_dir_all(&home).with_context(|| format!("failed to create {}", home.display()))?;
     let mut command = Command::new(engine);
-    command.arg("--headless").arg("--path").arg(project);
+    command.arg("--path").arg(project);
     for variable in ["XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
         command.env(variable, &home);
     }

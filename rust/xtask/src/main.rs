@@ -54,8 +54,9 @@ enum Command {
     Bench(bench::Arguments),
     /// Make certificates for the tests, unless those of today are there, and print their folder.
     Certificates,
-    /// Build, then play a headless server and five clients against each other.
-    Demo,
+    /// Build, then play the game of godot_project: by a headless server and five bots, two of them
+    /// without the addon's library, or yourself.
+    Demo(demo::Arguments),
     /// Look for bytes, faults and calls that break a promise of core's. Needs cargo-fuzz.
     ///
     /// A nightly toolchain is used where there is one, else RUSTC_BOOTSTRAP=1 with this one.
@@ -106,7 +107,7 @@ fn run(command: Command) -> Result<bool> {
         }
         Command::Bench(arguments) => return bench::run(&workspace, &arguments),
         Command::Certificates => println!("{}", certificates::folder(&workspace)?.display()),
-        Command::Demo => return demo::play(&workspace),
+        Command::Demo(arguments) => return demo::run(&workspace, &arguments),
         Command::Fuzz(arguments) => return fuzz::run(&workspace, &arguments),
         Command::Hostile(arguments) => return check::hostile::run(&workspace, &arguments),
         Command::Soak(arguments) => return soak::run(&workspace, &arguments),

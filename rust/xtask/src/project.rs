@@ -44,6 +44,12 @@ pub(crate) fn prepare(workspace: &Workspace, engine: &Path, folder: &Path) -> Re
     if !files.iter().any(|file| needs_import(file, imported)) {
         return Ok(());
     }
+    import(workspace, engine, folder)?;
+    fs::write(&stamp, "").with_context(|| format!("failed to write {}", stamp.display()))
+}
+
+/// Has the engine look through all files of the project in `folder`.
+pub(crate) fn import(workspace: &Workspace, engine: &Path, folder: &Path) -> Result<()> {
     eprintln!("importing {}", folder.display());
     let mut command = engine::headless(engine, folder, workspace)?;
     command.arg("--import");
@@ -51,7 +57,7 @@ pub(crate) fn prepare(workspace: &Workspace, engine: &Path, folder: &Path) -> Re
     if let Some(problem) = outcome.end.problem() {
         bail!("the import of {}: {problem}\n{}", folder.display(), outcome.lines.join("\n"));
     }
-    fs::write(&stamp, "").with_context(|| format!("failed to write {}", stamp.display()))
+    Ok(())
 }
 
 /// Whether a file is one the engine has to see before the project runs, and was written since the

@@ -19,9 +19,9 @@ import { WebSocketServer } from "ws";
 
 import { Account } from "./account.mjs";
 import { Browser } from "./chromium.mjs";
+import { files, listen } from "./files.mjs";
 
 const FOLDER = path.join(path.dirname(fileURLToPath(import.meta.url)), "page");
-const TYPES = { ".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/javascript" };
 
 const { values: options } = parseArgs({
   options: {
@@ -39,22 +39,6 @@ function certificate(name) {
 
 function identity(chain, key) {
   return { cert: fs.readFileSync(certificate(chain)), key: fs.readFileSync(certificate(key)) };
-}
-
-function serve(request, response) {
-  const name = path.basename(new URL(request.url, "http://localhost").pathname) || "index.html";
-  const file = path.join(FOLDER, name);
-  if (!fs.existsSync(file)) {
-    response.writeHead(404).end();
-    return;
-  }
-  response.writeHead(200, { "Content-Type": TYPES[path.extname(name)] });
-  fs.createReadStream(file).pipe(response);
-}
-
-async function listen(server) {
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return server.address().port;
 }
 
 async function play(page, url) {
@@ -184,8 +168,8 @@ async function chain(browser, page, url) {
 }
 
 const pages = {
-  "ws:": ["http", http.createServer(serve)],
-  "wss:": ["https", https.createServer(identity("good.crt", "good.key"), serve)],
+  "ws:": ["http", http.createServer(files(FOLDER))],
+  "wss:": ["https", https.createServer(identity("good.crt", "good.key"), files(FOLDER))],
 };
 fs.mkdirSync(options.output, { recursive: true });
 const browser = await Browser.start(

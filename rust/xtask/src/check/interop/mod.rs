@@ -19,6 +19,7 @@ use anyhow::{Context, Result};
 use crate::certificates;
 use crate::engine;
 use crate::library::{self, Profile};
+use crate::process::{Process, Stderr};
 use crate::project;
 use crate::report::{GREEN, RED, Tally, Verdict, paint};
 use crate::workspace::Workspace;
@@ -42,10 +43,15 @@ struct Job {
     lacks: fn(&Tools) -> Option<String>,
 }
 
-const JOBS: [Job; 7] = [
+const JOBS: [Job; 8] = [
     Job {
         name: "browser",
         run: browser,
+        lacks: |tools| lacks(&tools.chromium).or_else(|| lacks(&tools.node)),
+    },
+    Job {
+        name: "spectator",
+        run: spectator,
         lacks: |tools| lacks(&tools.chromium).or_else(|| lacks(&tools.node)),
     },
     Job {
@@ -110,7 +116,8 @@ pub(super) fn run(workspace: &Workspace) -> Result<Verdict> {
     let engine = engine::find(workspace)?;
     project::prepare(workspace, &engine, &project)?;
     let certificates = certificates::folder(workspace)?;
-    let screenshots = ["browser-ws.png", "browser-wss.png"].map(|name| folder.join(name));
+    let screenshots =
+        ["browser-ws.png", "browser-wss.png", "watch.png"].map(|name| folder.join(name));
     for screenshot in &screenshots {
         // One of an earlier run would say nothing of this one.
         fs::remove_file(screenshot).ok();
@@ -305,6 +312,33 @@ fn browser(stage: &Stage<'_>) -> Result<Vec<Run>> {
         runs.push(server.stop()?);
     }
     Ok(runs)
+}
+
+/// A page watches a match of the game that is played by bots.
+fn spectator(stage: &Stage<'_>) -> Result<Vec<Run>> {
+    const BOTS: &str = "16";
+    let game = stage.workspace.root.join("godot_project");
+    project::prepare(stage.workspace, &stage.engine, &game)?;
+    let headless = || engine::headless(&stage.engine, &game, stage.workspace);
+    let mut command = headless()?;
+    command.args(["--", "--server", "--port", "0", "--bind", "127.0.0.1"]);
+    let mut server = stage.serve("spectator, game", command)?;
+    let ports = server.port()?;
+    let (port, spectators) = ports.split_once(' ').context("the game is not to be watched")?;
+
+    let mut command = headless()?;
+    command.args(["--", "--bot", "--url", &format!("ws://127.0.0.1:{port}"), "--count", BOTS]);
+    let _bots = Process::start(command, Stderr::Merged).context("failed to start bots")?;
+
+    let mut command = stage.node("watch.mjs")?;
+    let chromium = available(&stage.tools.chromium)?;
+    command.arg(format!("--chromium={}", chromium.display()));
+    command.arg(format!("--output={}", stage.folder.display()));
+    command.arg(format!("--page={}", game.join("watch").display()));
+    command.arg(format!("--match=ws://127.0.0.1:{spectators}"));
+    command.arg(format!("--players={BOTS}"));
+    stage.certify(&mut command);
+    Ok(vec![actor::run("spectator", command, LIMIT)?, server.stop()?])
 }
 
 /// Some of these handshakes are meant to fail.
