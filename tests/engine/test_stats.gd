@@ -10,8 +10,8 @@ const PEER_KEYS: Array[String] = [
 ]
 const KEYS: Array[String] = [
 	"accepted", "joined", "refused_full", "refused_draining", "refused_rate", "refused_proxy", "refused_path",
-	"refused_origin", "refused_request", "failed_tls", "handshake_timeouts", "handshakes_displaced", "accept_errors",
-	"closed_too_big", "closed_fragments", "closed_rate", "closed_protocol", "closed_overflow", "closed_memory",
+	"refused_origin", "refused_request", "refused_admission", "failed_tls", "handshake_timeouts", "handshakes_displaced",
+	"accept_errors", "closed_too_big", "closed_fragments", "closed_rate", "closed_protocol", "closed_overflow", "closed_memory",
 	"packets_refused", "packets_dropped", "packets_sent", "packets_received", "bytes_sent", "bytes_received",
 	"wire_bytes_sent", "wire_bytes_received", "polls", "busy_polls", "poll_seconds", "closes", "peers",
 	"pending_handshakes", "queued_packets", "queued_bytes", "waiting_packets", "waiting_bytes", "rtt",
