@@ -28,14 +28,14 @@ class Account:
             self.failed += 1
             print(f"FAIL {name}: {problem}", flush=True)
 
-    async def case(self, name, body):
+    async def case(self, name, body, limit=LIMIT):
         """Awaits `body`, which fails by raising."""
         problem = None
         try:
-            async with asyncio.timeout(LIMIT):
+            async with asyncio.timeout(limit):
                 await body
         except TimeoutError:
-            problem = f"not done after {LIMIT:.0f} s; {where()}"
+            problem = f"not done after {limit:.0f} s; {where()}"
         except Exception as error:
             problem = f"{type(error).__name__}: {str(error)[:300]}; {where()}"
         self.note(self.prefix + name, problem)

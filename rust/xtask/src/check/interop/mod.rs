@@ -1,5 +1,5 @@
 //! The classes against other people's implementations, ws and wss, as servers and as clients:
-//! Python's `websockets`, Node's `ws`, a page in Chromium, OpenSSL's command-line tool.
+//! Python's `websockets`, Node's `ws`, a page in Chromium, OpenSSL's command-line tool, Prometheus.
 //!
 //! The other side is a script in `tests/interop/{python,node}`, ours a scene in
 //! `tests/interop/godot`; each prints its cases. A job whose program is missing on this machine is
@@ -30,6 +30,8 @@ use super::scenes::lock;
 
 /// The scripts of both sides.
 const SCRIPTS: &str = "tests/interop";
+/// What an operator copies to have a server watched.
+const SCRAPE_CONFIG: &str = "godot_project/examples/status/prometheus.yml";
 /// For the cases of one script, which take seconds.
 const LIMIT: Duration = Duration::from_secs(60);
 /// More would make the machine's load part of the result.
@@ -83,6 +85,11 @@ const JOBS: [Job; 8] = [
         name: "node servers",
         run: |stage| stage.servers("node servers", stage.node("servers.mjs")?),
         lacks: |tools| lacks(&tools.node),
+    },
+    Job {
+        name: "prometheus",
+        run: prometheus,
+        lacks: |tools| lacks(&tools.prometheus).or_else(|| lacks(&tools.python_packages)),
     },
 ];
 
@@ -360,6 +367,18 @@ fn openssl_server(stage: &Stage<'_>) -> Result<Vec<Run>> {
     server.port()?;
     let client = stage.client("openssl server, socket", "key_update_client", server.port_file())?;
     Ok(vec![client, server.wait(LIMIT)?])
+}
+
+/// The status endpoint, which is not a WebSocket: its watchers read it.
+fn prometheus(stage: &Stage<'_>) -> Result<Vec<Run>> {
+    let (promtool, prometheus) = available(&stage.tools.prometheus)?;
+    let mut server = stage.serve_scene("prometheus, server", "status_server", "ws", &[])?;
+    let mut command = stage.python("metrics.py")?;
+    command.arg(format!("--endpoint=http://127.0.0.1:{}", server.port()?));
+    command.arg(format!("--promtool={}", promtool.display()));
+    command.arg(format!("--prometheus={}", prometheus.display()));
+    command.arg(format!("--config={}", stage.workspace.root.join(SCRAPE_CONFIG).display()));
+    Ok(vec![actor::run("prometheus", command, LIMIT)?, server.stop()?])
 }
 
 fn available<T>(tool: &Result<T>) -> Result<&T> {

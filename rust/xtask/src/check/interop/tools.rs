@@ -27,6 +27,8 @@ pub(super) struct Tools {
     pub(super) node: Result<(PathBuf, PathBuf)>,
     /// OpenSSL's command-line tool.
     pub(super) openssl: Result<PathBuf>,
+    /// promtool and Prometheus itself.
+    pub(super) prometheus: Result<(PathBuf, PathBuf)>,
     /// Chromium, beside the tool that tells it of certificates.
     pub(super) chromium: Result<PathBuf>,
 }
@@ -47,6 +49,8 @@ impl Tools {
                 .and_then(|python| packages(&python, &scripts.join("python"), folder)),
             node: modules(&scripts.join("node"), folder),
             openssl: program("openssl", "openssl"),
+            prometheus: program("promtool", "prometheus")
+                .and_then(|promtool| Ok((promtool, program("prometheus", "prometheus")?))),
             chromium: program("chromium", "chromium").and_then(|chromium| {
                 program("certutil", "libnss3-tools")?;
                 Ok(chromium)
