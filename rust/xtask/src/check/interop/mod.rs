@@ -45,7 +45,7 @@ struct Job {
     lacks: fn(&Tools) -> Option<String>,
 }
 
-const JOBS: [Job; 8] = [
+const JOBS: [Job; 9] = [
     Job {
         name: "browser",
         run: browser,
