@@ -48,6 +48,12 @@ func _initialize() -> void:
 	t.equal("nobody was given up", server.get_stats().handshakes_displaced, 0)
 	counter.stop()
 	t.equal("there is one line in the log", counter.count, 1)
+	t.expect_error("create_server: ")
+	t.expect_error("create_client: ")
+	var late := t.new_client()
+	t.check("nobody else can listen", late.create_server(0, "127.0.0.1") != OK)
+	t.check("or connect", late.create_client(t.url(net.port)) != OK)
+	t.equal("and is left as it was", late.get_connection_status(), Harness.DISCONNECTED)
 
 	# Each of those frees two: its own, and the server's. The others of the crowd take them.
 	_leave(crowd.slice(0, ROOM))
@@ -58,8 +64,7 @@ func _initialize() -> void:
 	_leave(crowd.slice(ROOM, ROOM + 10))
 	t.pump(net.all, func() -> bool: return gone[0] == ROOM + 10)
 	errors = server.get_stats().accept_errors
-	var newcomer := t.new_client()
-	t.check("and who comes later, too", t.add_client(net, newcomer))
+	t.check("and who could not connect before, too", t.add_client(net, late))
 	t.check("the newcomer plays", t.talks(net, 1))
 	t.equal("without a further error", server.get_stats().accept_errors, errors)
 	t.check("the client plays on afterwards", t.talks(net))

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // A test may panic.
 
 use std::io::ErrorKind;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio_websocket_core::config::ConnectionConfig;
 use mio_websocket_core::multiplayer::SERVER_ID;
@@ -14,6 +14,7 @@ use mio_websocket_fuzz::wire::{Fault, Plan, SharedWay};
 /// hangs.
 const MOST_ROUNDS: usize = 3000;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// The sizes of the packets that go each way.
 const SIZES: [usize; 3] = [1, 130, 20];
@@ -242,6 +243,26 @@ fn a_clock_that_jumps_once_breaks_off_a_handshake_and_nothing_else() {
                 if was_up {
                     assert!(has_all(&pair), "packets are missing");
                 }
+            }
+        }
+    }
+}
+
+/// A system whose clock is not as steady as it promises.
+#[test]
+fn a_clock_that_goes_back_breaks_off_nothing() {
+    for is_secure in [false, true] {
+        for movers in MOVERS {
+            for when in 0..12 {
+                let mut pair = pair(is_secure);
+                play(&mut pair, |pair, round| {
+                    if round == when {
+                        let back = |clock: &mut Instant| *clock -= MINUTE;
+                        movers.server.then(|| back(&mut pair.server.clock));
+                        movers.client.then(|| back(&mut pair.client.clock));
+                    }
+                });
+                assert_complete(&pair);
             }
         }
     }
