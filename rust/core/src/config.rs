@@ -45,6 +45,8 @@ pub struct ConnectionConfig {
     /// Whether packets sent in an unreliable mode are dropped, or replaced by newer ones, while the
     /// kernel takes nothing. Default: false, they wait as reliable ones do.
     pub drop_stale_packets: bool,
+    /// Pings while the connection is open. Default: none.
+    pub keepalive: KeepaliveConfig,
     /// Bytes waiting for the kernel from which on a connection writes at once and does not wait for
     /// the end of the frame. Default: 65536, from where on a larger write saves next to nothing.
     pub flush_threshold: usize,
@@ -73,9 +75,41 @@ impl Default for ConnectionConfig {
             inbound_bytes_per_second: 0,
             overflow_policy: OverflowPolicy::Refuse,
             drop_stale_packets: false,
+            keepalive: KeepaliveConfig::default(),
             flush_threshold: 64 * 1024,
         }
     }
+}
+
+/// Pings that find out whether the other side is still there, and how far away it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeepaliveConfig {
+    /// Time between two pings, up to a tenth less; zero for none. Default: zero.
+    pub interval: Duration,
+    /// Time after a ping in which something must arrive, whatever it is; zero for no limit.
+    /// Default: zero.
+    pub timeout: Duration,
+}
+
+impl KeepaliveConfig {
+    /// What multiplayer peers have: routers and proxies forget a connection that is silent, few of
+    /// them within a minute, and a player who has vanished is gone for the others soon.
+    pub const MULTIPLAYER: Self =
+        Self { interval: Duration::from_secs(20), timeout: Duration::from_secs(60) };
+}
+
+/// How long the phases of a client's way to a connection may take, each by itself; zero for no
+/// limit of its own. Default: zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PhaseTimeouts {
+    /// Finding the addresses of a name.
+    pub resolve: Duration,
+    /// Opening a TCP connection, to whichever address answers first.
+    pub connect: Duration,
+    /// The TLS handshake.
+    pub tls: Duration,
+    /// Asking for the upgrade.
+    pub upgrade: Duration,
 }
 
 /// Least value that [`ConnectionConfig::max_request_size`] may be set to, in bytes: the request of
@@ -172,6 +206,10 @@ pub const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
 /// closing handshake. Then the socket is closed from here. RFC 6455, section 7.1.1, asks for a
 /// limit without naming one.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Time for the body of an answer that refuses the upgrade, where nothing says how long it is, or
+/// where it is slow. It mostly comes with the head.
+pub const BODY_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Bytes that one socket read takes at most. All connections share one buffer of this size.
 pub const READ_SIZE: usize = 64 * 1024;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use crate::error::Failure;
+use crate::error::{Failure, Phase};
 use crate::transport::{ByteStream, Transport};
 
 /// Head start of each address over the next one: RFC 8305, section 5.
@@ -113,15 +113,15 @@ impl Dial {
         self.next_start
     }
 
-    /// Whether the name is not resolved yet.
-    pub(crate) fn is_resolving(&self) -> bool {
-        self.resolver.is_some()
+    /// What it is about.
+    pub(crate) fn phase(&self) -> Phase {
+        if self.resolver.is_some() { Phase::Resolve } else { Phase::Connect }
     }
 
     /// Whether nothing tells when there is something to do, so that each poll has to look: for the
     /// addresses of a name, or at somebody else's stream.
     pub(crate) fn needs_polling(&self) -> bool {
-        self.is_resolving() || self.connected.is_some()
+        self.resolver.is_some() || self.connected.is_some()
     }
 
     /// Takes the next step; to be called when a socket is ready or the deadline has come.
@@ -151,13 +151,13 @@ impl Dial {
                 }
                 Ok(false) => index += 1,
                 Err(error) => {
-                    self.note_error(&error);
+                    self.note_error(&error, now);
                     self.attempts.remove(index);
                 }
             }
         }
-        // The next address gets its turn when the head start is over, or when none is left to
-        // wait for.
+        // The next address gets its turn when the head start is over, which an attempt that fails
+        // ends.
         while self.attempts.is_empty() || self.next_start.is_some_and(|start| now >= start) {
             self.next_start = None;
             let Some(address) = self.waiting.pop_front() else {
@@ -170,7 +170,7 @@ impl Dial {
                         self.next_start = Some(now + STAGGER);
                     }
                 }
-                Err(error) => self.note_error(&error),
+                Err(error) => self.note_error(&error, now),
             }
         }
         if self.attempts.is_empty() {
@@ -180,15 +180,20 @@ impl Dial {
         Progress::Pending
     }
 
-    fn note_error(&mut self, error: &io::Error) {
+    fn note_error(&mut self, error: &io::Error, now: Instant) {
         self.last_error = Some(error.to_string());
+        self.next_start = Some(now);
     }
 }
 
 fn connect(address: SocketAddr, registry: &Registry, token: Token) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(address)?;
     registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-    Ok(stream)
+    // That nobody listens on an address of this machine is known at once.
+    match stream.take_error()? {
+        Some(error) => Err(error),
+        None => Ok(stream),
+    }
 }
 
 /// Whether the connection stands. The order of the questions is mio's advice for portability.

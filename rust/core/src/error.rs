@@ -141,6 +141,22 @@ pub enum Phase {
     Open,
 }
 
+impl Phase {
+    /// One word for the phase, for scripts.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+            Self::Proxy => "proxy",
+            Self::Tls => "tls",
+            Self::Upgrade => "upgrade",
+            Self::Id => "id",
+            Self::Open => "open",
+        }
+    }
+}
+
 impl std::fmt::Display for Phase {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -216,6 +232,36 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The code of the close frame with which this side ends a connection that fails so.
+    #[must_use]
+    pub fn close_code(&self) -> Option<u16> {
+        match self {
+            Self::Violation(violation) => Some(violation.code),
+            Self::Overflow | Self::Memory => Some(close::TRY_AGAIN_LATER),
+            _ => None,
+        }
+    }
+
+    /// What the connection was doing.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::Resolve(_) => Phase::Resolve,
+            Self::Connect(_) => Phase::Connect,
+            Self::Proxy(_) => Phase::Proxy,
+            Self::Tls(_) => Phase::Tls,
+            Self::Refused(_) | Self::Rejected(_) | Self::Undecided | Self::Answer(_) => {
+                Phase::Upgrade
+            }
+            Self::InvalidId => Phase::Id,
+            Self::Timeout(phase)
+            | Self::Displaced(phase)
+            | Self::Ended(phase)
+            | Self::Socket(phase, _) => *phase,
+            Self::Violation(_) | Self::Overflow | Self::Memory | Self::Heartbeat => Phase::Open,
+        }
+    }
+
     /// What the error of a stream means for the connection on it.
     pub(crate) fn of_stream(phase: Phase, error: &io::Error) -> Self {
         match TlsFailure::inside(error) {

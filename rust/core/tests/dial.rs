@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use mio_websocket_core::connection::State;
@@ -121,6 +121,55 @@ fn head_start() {
     }
     assert!(is_waiting(&peer) && listener.accept().is_err(), "the head start");
     arrives(&mut peer, &listener, now + 2 * STAGGER);
+}
+
+#[cfg_attr(not(target_os = "linux"), ignore = "a full queue answers elsewhere")]
+#[test]
+fn an_ipv6_address_that_does_not_answer_costs_its_head_start() {
+    bounded(|| {
+        // Not every machine has IPv6.
+        if TcpListener::bind("[::1]:0").is_err() {
+            return;
+        }
+        let (listener, port) = listen();
+        let _deaf = Deaf::new((Ipv6Addr::LOCALHOST, port).into());
+        let now = Instant::now();
+        let mut peer = named(port, Script::addresses(&["127.0.0.1", "::1"]), now);
+        listener.set_nonblocking(true).unwrap();
+        for wait in [Duration::ZERO, STAGGER - Duration::from_millis(1)] {
+            peer.poll(now + wait);
+            settle();
+        }
+        assert!(listener.accept().is_err(), "ipv6 comes first");
+        arrives(&mut peer, &listener, now + STAGGER + Duration::from_millis(1));
+        assert!(peer.connection().unwrap().borrow().remote().unwrap().is_ipv4());
+    });
+}
+
+#[test]
+fn ipv6_wins_where_both_answer() {
+    let (other, port) = listen();
+    let Ok(listener) = TcpListener::bind((Ipv6Addr::LOCALHOST, port)) else { return };
+    let now = Instant::now();
+    let mut peer = named(port, Script::addresses(&["127.0.0.1", "::1"]), now);
+    arrives(&mut peer, &listener, now);
+    other.set_nonblocking(true).unwrap();
+    assert!(other.accept().is_err(), "nobody else was asked");
+}
+
+#[cfg_attr(not(target_os = "linux"), ignore = "127.0.0.2 is not of every machine")]
+#[test]
+fn an_address_that_fails_ends_the_wait_for_the_next_one() {
+    bounded(|| {
+        let (listener, port) = listen();
+        let _deaf = Deaf::new(([127, 0, 0, 2], port).into());
+        let now = Instant::now();
+        // The first does not answer; in the second head start nobody listens on the next two.
+        let addresses = ["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.1"];
+        let mut peer = named(port, Script::addresses(&addresses), now);
+        peer.poll(now);
+        arrives(&mut peer, &listener, now + STAGGER + Duration::from_millis(1));
+    });
 }
 
 #[cfg_attr(not(target_os = "linux"), ignore = "127.0.0.2 is not of every machine")]

@@ -231,9 +231,9 @@ fn a_second_drain_takes_the_place_of_the_first() {
     let mut server = Node::server();
     let (mut player, id) = server.join_raw();
     drain(&mut server, 5.0);
-    server.peer.begin_drain(20.0, 1012, "later", server.clock).unwrap();
-    assert_refused(&ask(&mut server), 20);
-    server.wait(19 * SECOND);
+    server.peer.begin_drain(15.0, 1012, "later", server.clock).unwrap();
+    assert_refused(&ask(&mut server), 15);
+    server.wait(14 * SECOND);
     server.plays_on(&mut player, id);
     assert_eq!(server.events, []);
     server.wait(SECOND);

@@ -7,6 +7,7 @@ mod support;
 
 use std::time::Duration;
 
+use mio_websocket_core::config::KeepaliveConfig;
 use mio_websocket_core::multiplayer::Event;
 use support::{Node, Raw, close_payload, eventually, frame, masked, numbered, raw_pair, settle};
 
@@ -124,6 +125,8 @@ fn who_keeps_to_the_rate_is_never_closed() {
 #[test]
 fn silence_does_not_add_up() {
     let mut server = limited(10, 0);
+    // It would take this one for dead.
+    server.peer.config.keepalive = KeepaliveConfig::default();
     let (mut client, _) = server.join_raw();
     for _ in 0..1000 {
         server.wait(SECOND / 10);

@@ -8,6 +8,7 @@ use bytes::Buf;
 use mio::{Registry, Token};
 
 use super::heartbeat::{Beat, Heartbeat};
+use super::keepalive::{Seen, Verdict};
 use super::{Connection, Context, Driven, READS_IN_A_ROW, Stage, State};
 use crate::config::{CLOSE_TIMEOUT, READ_SIZE};
 use crate::error::{Failure, Phase};
@@ -65,8 +66,14 @@ impl Connection {
             Stage::Open(_) => self.heartbeat.as_ref().and_then(Heartbeat::deadline),
             _ => None,
         };
+        let keepalive = match self.state() {
+            State::Open => self.keepalive.as_ref().and_then(|keepalive| keepalive.deadline()),
+            _ => None,
+        };
+        let phase = self.phases.as_ref().and_then(|phases| phases.limit());
         let greeting = self.greeting.as_ref().map(|greeting| greeting.limit);
-        dial.into_iter().chain(heartbeat).chain(self.limit).chain(greeting).min()
+        let limits = self.limit.into_iter().chain(phase).chain(greeting);
+        limits.chain(dial).chain(heartbeat).chain(keepalive).min()
     }
 
     /// Acts on a deadline that has come; [`Driven::More`] if the connection is to be driven.
@@ -77,6 +84,11 @@ impl Connection {
                 Stage::Deciding(_) => self.give_up_deciding(),
                 _ => self.fail(Failure::Timeout(self.phase())),
             }
+            return Driven::Idle;
+        }
+        let phase = self.phases.as_ref().and_then(|phases| phases.limit());
+        if phase.is_some_and(|limit| now > limit) {
+            self.fail(Failure::Timeout(self.phase()));
             return Driven::Idle;
         }
         if self.greeting.as_ref().is_some_and(|greeting| now > greeting.limit) {
@@ -139,14 +151,20 @@ impl Connection {
             socket.refill(cx.now, cx.caught_up);
         }
         let driven = self.read(cx);
+        let phase = self.phase();
+        if let Some(phases) = &mut self.phases {
+            phases.note(phase, cx.now);
+        }
         self.count_memory();
         // An answer may be among what has not been read yet.
         if driven == Driven::Idle {
             self.beat(cx.now);
+            self.look(cx);
         }
         driven
     }
 
+    /// The pings of `WebSocketPeer`.
     fn beat(&mut self, now: Instant) {
         let (Stage::Open(socket), Some(heart)) = (&mut self.stage, &mut self.heartbeat) else {
             return;
@@ -158,6 +176,26 @@ impl Connection {
             Beat::Nothing => {}
             Beat::Ping => socket.ping(&mut self.outbox),
             Beat::Dead => self.fail(Failure::Heartbeat),
+        }
+    }
+
+    /// The pings of a multiplayer peer.
+    fn look(&mut self, cx: &Context<'_>) {
+        let (Stage::Open(socket), Some(keepalive)) = (&mut self.stage, &mut self.keepalive) else {
+            return;
+        };
+        if socket.state() != websocket::State::Open {
+            return;
+        }
+        let heard = std::mem::take(&mut self.heard);
+        let pong = socket.take_answered();
+        match keepalive.look(Seen { now: cx.now, before: cx.caught_up, heard, pong }) {
+            Verdict::Nothing => {}
+            // What waits will show as well whether anything is answered, and one ping behind the
+            // other would only take memory.
+            Verdict::Ping(_) if self.write_blocked && !self.outbox.is_empty() => {}
+            Verdict::Ping(number) => socket.ping_numbered(number, &mut self.outbox),
+            Verdict::Dead => self.fail(Failure::Heartbeat),
         }
     }
 
@@ -196,6 +234,7 @@ impl Connection {
                     return Driven::Idle;
                 }
                 Ok(Received { count, emptied }) => {
+                    self.heard = true;
                     // Bytes cost whatever they are: what nobody wants any more, and what is not
                     // decoded yet.
                     cx.budget.bytes = cx.budget.bytes.saturating_sub(count);

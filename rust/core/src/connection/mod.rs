@@ -4,8 +4,11 @@
 //! connection sends, takes messages and closes. Both hold the same [`SharedConnection`].
 
 mod drive;
+mod ending;
 mod heartbeat;
+mod keepalive;
 mod numbers;
+mod phases;
 mod proxied;
 mod report;
 mod request;
@@ -23,8 +26,11 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use mio::{Registry, Token};
 
+pub use self::ending::Ending;
 use self::heartbeat::Heartbeat;
+use self::keepalive::Keepalive;
 use self::numbers::Numbers;
+use self::phases::PhaseClock;
 pub(crate) use self::proxied::Proxied;
 pub use self::request::ClientRequest;
 use self::request::Deciding;
@@ -32,14 +38,15 @@ pub use self::stale::Delivery;
 use self::stale::Stale;
 pub use self::target::Target;
 use crate::admission::{Door, Place};
-use crate::config::{ConnectionConfig, OverflowPolicy, PollBudget};
+use crate::config::{ConnectionConfig, OverflowPolicy, PhaseTimeouts, PollBudget};
 use crate::dial::Dial;
 use crate::error::{Error, Failure, Phase};
 use crate::memory::{self, Charge};
 use crate::outbox::Outbox;
+use crate::stats::RoundTrip;
 use crate::tls::ClientTls;
 use crate::transport::{Scratch, Transport};
-use crate::upgrade::{AnswerReader, RequestReader};
+use crate::upgrade::{AnswerReader, Body, RequestReader};
 use crate::url::Url;
 use crate::websocket::{self, CloseFrame, Kind, Message, Role, WebSocket};
 
@@ -89,8 +96,8 @@ pub(crate) enum Driven {
 pub(crate) enum DialLimit {
     /// A TCP connection.
     Connect(Option<Instant>),
-    /// The end of the upgrade.
-    Open(Option<Instant>),
+    /// The end of the upgrade, and each phase on the way to it within a time of its own.
+    Open { limit: Option<Instant>, timeouts: PhaseTimeouts, now: Instant },
 }
 
 /// Reads that a connection may do in a row before others get their turn.
@@ -124,10 +131,14 @@ pub struct Connection {
     write_blocked: bool,
     /// When the present stage has taken too long.
     limit: Option<Instant>,
+    phases: Option<Box<PhaseClock>>,
     greeting: Option<Greeting>,
     place: Option<Place>,
     heartbeat: Option<Heartbeat>,
     numbers: Numbers,
+    keepalive: Option<Box<Keepalive>>,
+    /// Bytes have arrived that the keepalive does not know of.
+    heard: bool,
     token: Token,
     serial: u64,
     attention: Attention,
@@ -139,9 +150,13 @@ pub struct Connection {
     host: Option<Box<str>>,
     requested_url: String,
     protocol: String,
+    /// The close frame with which we ended the connection, unless that was for a failure.
+    own_close: Option<Box<CloseFrame>>,
     close_code: i32,
     close_reason: String,
     failure: Option<Failure>,
+    /// What the server said when it refused the upgrade.
+    refusal: Option<Box<str>>,
     is_reported: bool,
 }
 
@@ -183,6 +198,10 @@ struct Dialing {
 struct Asking {
     key: String,
     reader: AnswerReader,
+    /// Why the upgrade was refused is wanted, too.
+    keeps_refusal: bool,
+    /// The upgrade has been refused, and this is still coming.
+    refusal: Option<Body>,
 }
 
 impl Connection {
@@ -204,10 +223,13 @@ impl Connection {
             broken: None,
             write_blocked: false,
             limit: None,
+            phases: None,
             greeting: None,
             place: None,
             heartbeat: None,
             numbers: Numbers::default(),
+            keepalive: None,
+            heard: false,
             token: Token(usize::MAX),
             serial: 0,
             attention,
@@ -218,9 +240,11 @@ impl Connection {
             host: None,
             requested_url: String::new(),
             protocol: String::new(),
+            own_close: None,
             close_code: -1,
             close_reason: String::new(),
             failure: None,
+            refusal: None,
             is_reported: false,
         }
     }
@@ -253,9 +277,11 @@ impl Connection {
         let Target { dial, url, requested_url, tls } = target;
         let remote = dial.first_address().unwrap_or_else(|| ([0, 0, 0, 0], url.port).into());
         let host = format!("{}:{}", url.host, url.port).into();
-        let (limit, only_connect) = match limit {
-            DialLimit::Connect(limit) => (limit, true),
-            DialLimit::Open(limit) => (limit, false),
+        let (limit, phases, only_connect) = match limit {
+            DialLimit::Connect(limit) => (limit, None, true),
+            DialLimit::Open { limit, timeouts, now } => {
+                (limit, PhaseClock::new(timeouts, dial.phase(), now), false)
+            }
         };
         let stage = Stage::Dialing(Box::new(Dialing { dial, url, tls, only_connect }));
         let mut connection = Self::new(Role::Client, stage, config, attention);
@@ -263,6 +289,7 @@ impl Connection {
         connection.host = Some(host);
         connection.requested_url = requested_url;
         connection.limit = limit;
+        connection.phases = phases;
         connection
     }
 
@@ -486,7 +513,11 @@ impl Connection {
         self.forget_held();
         match (&mut self.stage, u16::try_from(code)) {
             (Stage::Open(socket), Ok(code)) => {
-                socket.close(&CloseFrame::new(code, reason), &mut self.outbox);
+                let frame = CloseFrame::new(code, reason);
+                if socket.state() == websocket::State::Open {
+                    socket.close(&frame, &mut self.outbox);
+                    self.own_close = self.failure.is_none().then(|| Box::new(frame));
+                }
                 self.flush();
                 self.call_attention();
             }
@@ -587,6 +618,12 @@ impl Connection {
         self.failure.as_ref()
     }
 
+    /// The round-trip time, once a ping of `keepalive` has been answered.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<RoundTrip> {
+        self.keepalive.as_ref()?.round_trip()
+    }
+
     /// Hands over the place among the clients, which is free otherwise when the connection ends.
     pub(crate) fn take_place(&mut self) -> Option<Place> {
         self.place.take()
@@ -661,8 +698,7 @@ impl Connection {
 
     fn phase(&self) -> Phase {
         match &self.stage {
-            Stage::Dialing(dialing) if dialing.dial.is_resolving() => Phase::Resolve,
-            Stage::Dialing(_) => Phase::Connect,
+            Stage::Dialing(dialing) => dialing.dial.phase(),
             Stage::Proxied(_) => Phase::Proxy,
             _ if self.transport.as_ref().is_some_and(Transport::is_handshaking) => Phase::Tls,
             Stage::Asking(_) | Stage::Answering(_) | Stage::Deciding(_) => Phase::Upgrade,
@@ -688,6 +724,7 @@ impl Connection {
     fn end(&mut self) {
         self.stage = Stage::Ending;
         self.limit = None;
+        self.phases = None;
         self.greeting = None;
         self.place = None;
         self.unread = BytesMut::new();
@@ -696,8 +733,12 @@ impl Connection {
     }
 
     fn drop_stream(&mut self) {
+        if let Stage::Asking(asking) = &self.stage {
+            self.refusal = asking.refusal.as_ref().map(|body| body.text(&self.unread).into());
+        }
         self.stage = Stage::Closed;
         self.limit = None;
+        self.phases = None;
         self.greeting = None;
         self.place = None;
         self.outbox.clear();

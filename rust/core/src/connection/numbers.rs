@@ -67,15 +67,6 @@ impl Connection {
         Queued { packets: self.outbox.messages() + packets, bytes: self.outbox.payload() + bytes }
     }
 
-    /// The close code of the end.
-    pub(crate) fn end_code(&self) -> u16 {
-        match u16::try_from(self.close_code) {
-            Ok(0) => 1005,
-            Ok(code) => code,
-            Err(_) => 1006,
-        }
-    }
-
     /// The connection in numbers.
     #[must_use]
     pub fn stats(&self, now: Instant) -> ConnectionStats {
@@ -86,6 +77,7 @@ impl Connection {
             queued: self.queued(),
             packets_refused: self.numbers.packets_refused,
             packets_dropped: self.numbers.packets_dropped + not_given_out,
+            round_trip: self.round_trip(),
             connected: opened.map(|then| now.saturating_duration_since(then)).unwrap_or_default(),
         }
     }

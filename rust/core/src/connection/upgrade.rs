@@ -4,14 +4,16 @@ use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 
+use super::keepalive::Keepalive;
 use super::request::Deciding;
-use super::{Asking, Connection, Context, Greeting, Stage};
+use super::{Asking, Connection, Context, Greeting, Stage, limit_after};
 use crate::admission::Door;
+use crate::config::BODY_TIMEOUT;
 use crate::dial::Progress;
 use crate::error::Failure;
 use crate::rate::Rate;
 use crate::transport::Transport;
-use crate::upgrade::{Refusal, Request, client, server};
+use crate::upgrade::{AnswerError, Refusal, Request, client, server};
 use crate::websocket::{Role, WebSocket};
 
 impl Connection {
@@ -39,9 +41,11 @@ impl Connection {
                 }
                 self.remote = transport.remote();
                 let key = client::new_key();
+                let keeps_refusal = !dialing.only_connect;
                 self.outbox.push_bytes(&client::request(&dialing.url, &key, &self.config));
                 self.transport = Some(transport);
-                self.stage = Stage::Asking(Box::new(Asking { key, ..Asking::default() }));
+                self.stage =
+                    Stage::Asking(Box::new(Asking { key, keeps_refusal, ..Asking::default() }));
                 self.flush();
             }
         }
@@ -62,6 +66,7 @@ impl Connection {
                     self.turn_away(refusal);
                 }
             }
+            Stage::Asking(asking) if asking.refusal.is_some() => self.read_refusal(),
             Stage::Asking(asking) => {
                 let protocols = &self.config.supported_protocols;
                 match asking.reader.read(&self.unread, &asking.key, protocols) {
@@ -70,7 +75,7 @@ impl Connection {
                         self.use_head(len);
                         self.open(answer.protocol, now);
                     }
-                    Err(error) => self.fail(Failure::Answer(error)),
+                    Err(error) => self.refused(error, now),
                 }
             }
             _ => {}
@@ -126,6 +131,32 @@ impl Connection {
         self.end();
     }
 
+    /// The server's answer cannot be used. If it is a refusal whose body is wanted the connection
+    /// ends when that is there, or does not come soon.
+    fn refused(&mut self, error: AnswerError, now: Instant) {
+        let Stage::Asking(asking) = &mut self.stage else {
+            return;
+        };
+        let refusal = asking.reader.take_refusal().filter(|_| asking.keeps_refusal);
+        let Some((body, head_len)) = refusal else {
+            return self.fail(Failure::Answer(error));
+        };
+        // Whatever ends the wait, this is the cause.
+        self.failure = Some(Failure::Answer(error));
+        asking.refusal = Some(body);
+        self.use_head(head_len);
+        self.limit = self.limit.into_iter().chain(limit_after(now, BODY_TIMEOUT)).min();
+        self.read_refusal();
+    }
+
+    fn read_refusal(&mut self) {
+        if let Stage::Asking(asking) = &self.stage
+            && asking.refusal.as_ref().is_some_and(|body| body.is_complete(&self.unread))
+        {
+            self.drop_stream();
+        }
+    }
+
     /// Drops the bytes of a head that has been read.
     fn use_head(&mut self, len: usize) {
         self.unread.advance(len);
@@ -140,6 +171,8 @@ impl Connection {
         self.greeting = limit.map(|limit| Greeting { limit, end: self.outbox.end() });
         self.upgraded = true;
         self.numbers.opened = Some(now);
+        self.phases = None;
+        self.keepalive = Keepalive::new(self.config.keepalive, now);
         let config = &self.config;
         let max_message = usize::try_from(config.inbound_buffer_size).unwrap_or(0);
         let (packets, bytes) = (config.inbound_packets_per_second, config.inbound_bytes_per_second);

@@ -5,8 +5,9 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::SERVER_ID;
+use super::ends::ConnectionError;
 use super::inbox::{Event, Inbox};
-use crate::config::{ConnectionConfig, PollBudget};
+use crate::config::{ConnectionConfig, PhaseTimeouts, PollBudget};
 use crate::connection::{Delivery, DialLimit, SharedConnection, State, Target};
 use crate::error::{Error, Failure, Phase};
 use crate::notice::Notices;
@@ -22,6 +23,8 @@ const ID_SIZE: usize = size_of::<i32>();
 pub(super) enum Outcome {
     /// It goes on.
     Going,
+    /// Its end has been queued to be signalled.
+    Ended,
     /// It did not come to a connection, which is not signalled.
     Failed,
 }
@@ -49,9 +52,12 @@ impl Client {
         target: Target,
         config: Rc<ConnectionConfig>,
         limit: Option<Instant>,
+        timeouts: PhaseTimeouts,
+        now: Instant,
     ) -> Result<Self, Error> {
         let mut reactor = Reactor::new()?;
-        let connection = reactor.dial(target, config, DialLimit::Open(limit));
+        let dial_limit = DialLimit::Open { limit, timeouts, now };
+        let connection = reactor.dial(target, config, dial_limit);
         connection.borrow_mut().expect_id(ID_SIZE);
         let reactor = Rc::new(RefCell::new(reactor));
         Ok(Self { reactor, connection, id: 0, limit, end: End::Open })
@@ -118,8 +124,9 @@ impl Client {
             } else {
                 connection.report(now, notices, stats);
                 self.end = End::Signalled;
-                stats.closes.count(connection.end_code());
+                stats.closes.count(connection.ending().code);
                 inbox.push_event(Event::PeerDisconnected(SERVER_ID));
+                return Outcome::Ended;
             }
         }
         Outcome::Going
@@ -145,8 +152,13 @@ impl Client {
     }
 
     /// Starts the closing handshake with the server.
-    pub(super) fn disconnect(&self) {
-        self.connection.borrow_mut().close(i32::from(close::NORMAL), "");
+    pub(super) fn disconnect(&self, code: u16, reason: &str) {
+        self.connection.borrow_mut().close(i32::from(code), reason);
+    }
+
+    /// What went wrong, if the connection has ended and something did.
+    pub(super) fn connection_error(&self) -> Option<ConnectionError> {
+        ConnectionError::of(&self.connection.borrow(), self.id != 0)
     }
 
     /// Ends the connection within this call.

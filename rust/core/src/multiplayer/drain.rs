@@ -36,8 +36,7 @@ impl Drain {
     pub(super) fn new(seconds: f64, code: i64, reason: &str, now: Instant) -> Result<Self, Error> {
         let time = Duration::try_from_secs_f64(seconds).ok();
         let deadline = time.and_then(|time| now.checked_add(time)).ok_or(Error::Seconds)?;
-        let valid = u16::try_from(code).ok().filter(|code| close::is_valid(*code));
-        let code = valid.ok_or(Error::CloseCode(code))?;
+        let code = close::sendable(code).ok_or(Error::CloseCode(code))?;
         Ok(Self { deadline, farewell: CloseFrame::new(code, reason), stage: Stage::Waiting })
     }
 

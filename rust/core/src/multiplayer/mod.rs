@@ -7,16 +7,17 @@
 
 mod client;
 mod drain;
+mod ends;
 mod identity;
 mod inbox;
 mod numbers;
 mod pace;
 mod server;
 
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use self::client::{Client, Outcome};
+pub use self::ends::ConnectionError;
 use self::identity::Watch;
 use self::inbox::Inbox;
 pub use self::inbox::{Event, Packet};
@@ -24,7 +25,8 @@ use self::pace::Pace;
 use self::server::Server;
 use crate::admission::Admission;
 use crate::config::{
-    AdmissionConfig, ConnectionConfig, DEFAULT_HANDSHAKE_TIMEOUT, PollBudget, WaitingLimits,
+    AdmissionConfig, ConnectionConfig, DEFAULT_HANDSHAKE_TIMEOUT, KeepaliveConfig, PhaseTimeouts,
+    PollBudget, WaitingLimits,
 };
 use crate::connection::{ClientRequest, Delivery, SharedConnection, Target, limit_after};
 use crate::error::Error;
@@ -64,6 +66,10 @@ pub struct MultiplayerPeer {
     pub waiting: WaitingLimits,
     /// What has happened so far.
     pub stats: Stats,
+    /// Whether a client sends the pings of `config`, as a server does.
+    pub keepalive_on_client: bool,
+    /// How long the phases of a client's way to a connection may take, each by itself.
+    pub phase_timeouts: PhaseTimeouts,
     handshake_timeout: Option<Duration>,
     watch: Watch,
     mode: Mode,
@@ -71,6 +77,7 @@ pub struct MultiplayerPeer {
     session: u64,
     inbox: Inbox,
     notices: Notices,
+    connection_error: Option<ConnectionError>,
     target: i32,
     delivery: Delivery,
     pace: Pace,
@@ -105,17 +112,23 @@ impl MultiplayerPeer {
     #[must_use]
     pub fn new(frame: impl Fn() -> u64 + 'static) -> Self {
         Self {
-            config: ConnectionConfig::default(),
+            config: ConnectionConfig {
+                keepalive: KeepaliveConfig::MULTIPLAYER,
+                ..ConnectionConfig::default()
+            },
             admission: AdmissionConfig::default(),
             budget: PollBudget::default(),
             waiting: WaitingLimits::default(),
             stats: Stats::default(),
+            keepalive_on_client: false,
+            phase_timeouts: PhaseTimeouts::default(),
             handshake_timeout: None,
             watch: Watch::default(),
             mode: Mode::default(),
             session: 0,
             inbox: Inbox::default(),
             notices: Notices::default(),
+            connection_error: None,
             target: 0,
             delivery: Delivery::default(),
             pace: Pace::default(),
@@ -144,6 +157,7 @@ impl MultiplayerPeer {
         check_config(&self.config)?;
         proxy::check_config(&self.admission.proxy)?;
         let server = Server::listen(port, bind_address, tls)?;
+        self.connection_error = None;
         self.now = Some(now);
         self.start(Mode::Server(Box::new(server)));
         Ok(())
@@ -158,8 +172,12 @@ impl MultiplayerPeer {
         self.check_idle()?;
         check_config(&self.config)?;
         let limit = limit_after(now, self.handshake_timeout());
-        let config = Rc::new(self.config.clone());
-        let client = Client::dial(target, config, limit)?;
+        let mut config = self.config.clone();
+        if !self.keepalive_on_client {
+            config.keepalive = KeepaliveConfig::default();
+        }
+        let client = Client::dial(target, config.into(), limit, self.phase_timeouts, now)?;
+        self.connection_error = None;
         self.now = Some(now);
         self.start(Mode::Client(Box::new(client)));
         Ok(())
@@ -212,6 +230,9 @@ impl MultiplayerPeer {
             Mode::Client(client) => {
                 let (inbox, notices) = (&mut self.inbox, &mut self.notices);
                 let outcome = client.poll(now, &mut budget, inbox, notices, &mut self.stats);
+                if outcome != Outcome::Going {
+                    self.connection_error = client.connection_error();
+                }
                 if outcome == Outcome::Failed {
                     self.close();
                 }
@@ -234,17 +255,19 @@ impl MultiplayerPeer {
     pub fn next_event(&mut self) -> Option<SessionEvent> {
         loop {
             let event = self.inbox.next_event()?;
-            // A handler of an earlier event may have forced the peer out, or let others in again.
-            let is_due = match event {
-                Event::PeerConnected(id) | Event::PeerDisconnected(id) => {
-                    self.connection(id).is_some()
-                }
-                Event::Drained => self.is_draining(),
-                Event::ClientRequest(_) => true,
-            };
-            if is_due {
+            if self.concerns(event) {
                 return Some(SessionEvent { event, session: self.session });
             }
+        }
+    }
+
+    /// Whether an event is still to be signalled. A handler of an earlier one may have forced the
+    /// peer out, or let others in again.
+    fn concerns(&self, event: Event) -> bool {
+        match event {
+            Event::PeerConnected(id) | Event::PeerDisconnected(id) => self.connection(id).is_some(),
+            Event::Drained => self.is_draining(),
+            Event::ClientRequest(_) => true,
         }
     }
 
@@ -357,26 +380,6 @@ impl MultiplayerPeer {
     /// Sets whether packets may be lost. It has an effect with `drop_stale_packets` only.
     pub fn set_delivery(&mut self, delivery: Delivery) {
         self.delivery = delivery;
-    }
-
-    /// Disconnects a peer with a close frame; with `force` it is forgotten at once and not
-    /// signalled.
-    ///
-    /// # Errors
-    /// [`Error::UnknownPeer`].
-    pub fn disconnect_peer(&mut self, id: i32, force: bool) -> Result<(), Error> {
-        match &mut self.mode {
-            Mode::Server(server) => server.disconnect(id, force, &mut self.stats),
-            Mode::Client(client) if id == SERVER_ID => {
-                if force {
-                    self.close();
-                } else {
-                    client.disconnect();
-                }
-                Ok(())
-            }
-            _ => Err(Error::UnknownPeer(id)),
-        }
     }
 
     /// Ends the session at once and without signals. What is queued, and a close frame, are offered

@@ -43,7 +43,8 @@ impl MultiplayerPeer {
     /// The round-trip times of the peers, if one is known.
     #[must_use]
     pub fn round_trips(&self) -> Option<RoundTrips> {
-        None
+        let peers = self.peer_ids().into_iter().filter_map(|id| self.connection(id));
+        RoundTrips::of(peers.filter_map(|peer| Some(peer.borrow().round_trip()?.time)))
     }
 
     /// How long all polls took that found something to do.

@@ -250,24 +250,22 @@ impl Server {
         }
     }
 
-    /// Tells a peer to go. Its end is signalled in the next poll; with `force` it is forgotten at
-    /// once and never signalled.
-    pub(super) fn disconnect(
-        &mut self,
-        id: i32,
-        force: bool,
-        stats: &mut Stats,
-    ) -> Result<(), Error> {
+    /// Tells a peer to go. Its end is signalled in the next poll.
+    pub(super) fn disconnect(&mut self, id: i32, code: u16, reason: &str) -> Result<(), Error> {
+        let known = self.by_id.get(&id).ok_or(Error::UnknownPeer(id))?;
+        known.connection.borrow_mut().close(i32::from(code), reason);
+        self.gone_next.push(known.order);
+        Ok(())
+    }
+
+    /// Tells a peer to go and forgets it, so that its end is never signalled.
+    pub(super) fn expel(&mut self, id: i32, stats: &mut Stats) -> Result<(), Error> {
         let known = self.by_id.get(&id).ok_or(Error::UnknownPeer(id))?;
         known.connection.borrow_mut().close(i32::from(close::NORMAL), "");
-        if force {
-            if self.peers.get(&known.order).is_some_and(|peer| !peer.is_gone) {
-                count_close(&known.connection, stats);
-            }
-            self.forget(id);
-        } else {
-            self.gone_next.push(known.order);
+        if self.peers.get(&known.order).is_some_and(|peer| !peer.is_gone) {
+            count_close(&known.connection, stats);
         }
+        self.forget(id);
         Ok(())
     }
 
@@ -329,7 +327,7 @@ impl Server {
 
 /// Counts the end of a peer.
 fn count_close(connection: &SharedConnection, stats: &mut Stats) {
-    stats.closes.count(connection.borrow().end_code());
+    stats.closes.count(connection.borrow().ending().code);
 }
 
 fn send(

@@ -6,8 +6,8 @@ const REGISTERED: std::ops::RangeInclusive<u16> = 1000..=1015;
 /// there must be an end to them.
 const OTHERS: usize = 16;
 
-/// Ends by close code. As the code of an end counts what the close frame of the other side said, or
-/// ours; 1005 is a frame without a code, 1006 an end without a frame.
+/// Ends by close code, as [`Ending`](crate::connection::Ending) has it; 1005 is a frame without a
+/// code, 1006 an end without a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Closes {
     registered: [u64; 16],

@@ -3,12 +3,14 @@
 mod closes;
 mod per_second;
 mod poll_times;
+mod round_trip;
 mod snapshot;
 mod traffic;
 
 pub use self::closes::Closes;
 pub use self::per_second::PerSecond;
 pub use self::poll_times::PollTimes;
+pub use self::round_trip::RoundTrip;
 pub use self::snapshot::{RoundTrips, Snapshot};
 pub use self::traffic::{ConnectionStats, Queued, Traffic};
 

@@ -3,6 +3,8 @@
 use std::ops::AddAssign;
 use std::time::Duration;
 
+use super::RoundTrip;
+
 /// Packets and bytes, both ways. A message counts as received when it has arrived completely, and
 /// as sent when it has been queued. The id that a server sends first is no packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +63,8 @@ pub struct ConnectionStats {
     pub packets_refused: u64,
     /// Packets sent in an unreliable mode and dropped, or replaced by newer ones.
     pub packets_dropped: u64,
+    /// The round-trip time, once it has been measured.
+    pub round_trip: Option<RoundTrip>,
     /// Time since the upgrade.
     pub connected: Duration,
 }

@@ -2,6 +2,7 @@
 
 use tungstenite::handshake::{client::generate_key, derive_accept_key};
 
+use super::body::Body;
 use super::head::{AnswerHead, HeadError, HeadFinder};
 use super::{
     ACCEPT, CONNECTION, EXTENSIONS, HOST, KEY, PROTOCOL, UPGRADE, VERSION, has_token, push_header,
@@ -88,6 +89,7 @@ impl Answer {
 #[derive(Debug, Default)]
 pub struct AnswerReader {
     finder: HeadFinder,
+    refusal: Option<(Body, usize)>,
 }
 
 impl AnswerReader {
@@ -106,7 +108,16 @@ impl AnswerReader {
             return Ok(None);
         };
         let head = AnswerHead::parse(&buf[..len])?;
-        Ok(Some((Answer::from_head(&head, key, protocols)?, len)))
+        let answer = Answer::from_head(&head, key, protocols);
+        if let Err(AnswerError::Status(_)) = answer {
+            self.refusal = Some((Body::of(&head), len));
+        }
+        Ok(Some((answer?, len)))
+    }
+
+    /// What follows the head of an answer with another status than 101, and that head's length.
+    pub(crate) fn take_refusal(&mut self) -> Option<(Body, usize)> {
+        self.refusal.take()
     }
 }
 

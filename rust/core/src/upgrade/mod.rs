@@ -7,12 +7,15 @@
 //! lines or blanks is what makes two parties of one connection see different requests.
 
 mod allowed;
+mod body;
 pub mod client;
 pub(crate) mod head;
 mod request;
 pub mod server;
 
 pub use allowed::{check as check_allowed, set_origins, set_paths};
+pub(crate) use body::Body;
+pub use body::MAX_BODY;
 pub use client::{Answer, AnswerError, AnswerReader};
 pub use server::{Refusal, Request, RequestReader};
 

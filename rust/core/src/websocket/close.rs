@@ -6,6 +6,10 @@ pub const NORMAL: u16 = 1000;
 pub const GOING_AWAY: u16 = 1001;
 /// The other side broke the protocol.
 pub const PROTOCOL_ERROR: u16 = 1002;
+/// Stands for a close frame without a code; never on the wire.
+pub const NO_CODE: u16 = 1005;
+/// Stands for an end without a close frame; never on the wire.
+pub const ABNORMAL: u16 = 1006;
 /// Text that is not UTF-8.
 pub const INVALID_DATA: u16 = 1007;
 /// A limit that the endpoint sets: `max_fragments`, `inbound_packets_per_second`,
@@ -70,6 +74,12 @@ impl CloseFrame {
         }
         payload
     }
+}
+
+/// The code, if it may stand in a close frame.
+#[must_use]
+pub fn sendable(code: i64) -> Option<u16> {
+    u16::try_from(code).ok().filter(|code| is_valid(*code))
 }
 
 /// Whether `code` may stand in a close frame.

@@ -8,6 +8,7 @@ mod decoder;
 mod mask;
 mod utf8;
 
+use std::num::NonZeroU64;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
@@ -144,6 +145,8 @@ pub struct WebSocket {
     owed_pong: Option<Box<[u8]>>,
     /// A pong has arrived since [`WebSocket::take_pong`] was last called.
     pong: bool,
+    /// The payload of the newest pong that can answer a numbered ping.
+    answered: Option<NonZeroU64>,
 }
 
 impl WebSocket {
@@ -159,6 +162,7 @@ impl WebSocket {
             violation: None,
             owed_pong: None,
             pong: false,
+            answered: None,
         }
     }
 
@@ -210,7 +214,12 @@ impl WebSocket {
                 }
                 Ok(Some(Incoming::Message(_))) => {}
                 Ok(Some(Incoming::Ping)) => self.answer_ping(outbox),
-                Ok(Some(Incoming::Pong)) => self.pong = true,
+                Ok(Some(Incoming::Pong)) => {
+                    self.pong = true;
+                    if let Ok(number) = self.decoder.control().try_into() {
+                        self.answered = NonZeroU64::new(u64::from_be_bytes(number));
+                    }
+                }
                 Ok(Some(Incoming::Close)) => match CloseFrame::parse(self.decoder.control()) {
                     Ok(frame) => self.answer_close(frame, outbox),
                     Err(code) => {
@@ -234,6 +243,11 @@ impl WebSocket {
     /// Appends an empty ping.
     pub fn ping(&self, outbox: &mut Outbox) {
         self.push_frame(OpCode::Control(Control::Ping), &[], outbox);
+    }
+
+    /// Appends a ping that can be told from others by its answer.
+    pub fn ping_numbered(&self, number: NonZeroU64, outbox: &mut Outbox) {
+        self.push_frame(OpCode::Control(Control::Ping), &number.get().to_be_bytes(), outbox);
     }
 
     /// Appends a pong that had no room; to be called when `outbox` has been written out.
@@ -288,6 +302,12 @@ impl WebSocket {
     /// Whether a pong has arrived since the last call.
     pub fn take_pong(&mut self) -> bool {
         std::mem::take(&mut self.pong)
+    }
+
+    /// The number of the newest ping that has been answered since the last call. Nothing is known
+    /// here of which have been sent.
+    pub fn take_answered(&mut self) -> Option<NonZeroU64> {
+        self.answered.take()
     }
 
     fn answer_ping(&mut self, outbox: &mut Outbox) {
@@ -457,6 +477,20 @@ mod tests {
         pair.server_receives();
         assert!(pair.server.take_pong());
         assert!(!pair.server.take_pong());
+        assert_eq!(pair.server.take_answered(), None);
+    }
+
+    #[test]
+    fn a_numbered_ping_is_known_by_its_answer() {
+        let mut pair = Pair::new(100);
+        for number in [NonZeroU64::MIN, NonZeroU64::MAX] {
+            pair.server.ping_numbered(number, &mut pair.to_client);
+        }
+        pair.client_receives();
+        pair.server_receives();
+        assert!(pair.server.take_pong());
+        assert_eq!(pair.server.take_answered(), Some(NonZeroU64::MAX));
+        assert_eq!(pair.server.take_answered(), None);
     }
 
     #[test]
