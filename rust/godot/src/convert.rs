@@ -74,6 +74,11 @@ pub(crate) fn duration(seconds: f64) -> Result<Duration, Error> {
     duration.filter(|duration| !duration.is_zero()).ok_or(Error::Timeout)
 }
 
+/// A time in seconds, 0 or more.
+pub(crate) fn time(seconds: f64) -> Result<Duration, Error> {
+    Duration::try_from_secs_f64(seconds).map_err(|_| Error::Seconds)
+}
+
 /// A whole number within `range`, for which `T` has room.
 pub(crate) fn whole<T: TryFrom<i64>>(value: i64, range: RangeInclusive<i64>) -> Result<T, Error> {
     let (min, max) = range.into_inner();

@@ -35,7 +35,11 @@ impl MioWebSocketMultiplayerPeer {
                     self.signals().peer_connected().emit(i64::from(id));
                 }
                 Event::PeerDisconnected(id) => {
-                    self.signals().peer_disconnected().emit(i64::from(id));
+                    self.signal_ending(id);
+                    // The handler of that may have ended the session, or forced the peer out.
+                    if self.peer.get_mut().is_due(&event) {
+                        self.signals().peer_disconnected().emit(i64::from(id));
+                    }
                 }
                 Event::Drained => self.signals().drained().emit(),
             }

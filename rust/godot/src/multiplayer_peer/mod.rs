@@ -5,7 +5,9 @@
 mod admission;
 mod budget;
 mod drain;
+mod ends;
 mod events;
+mod heartbeat;
 mod inbound;
 mod monitors;
 mod numbers;
@@ -97,6 +99,47 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     /// Whole milliseconds count; 0 or less is an error and changes nothing. Default: 3.0.
     #[var(get = get_handshake_timeout, set = set_handshake_timeout)]
     handshake_timeout: PhantomVar<f64>,
+    /// Time in seconds that a client has to find the addresses of the URL's name. 0 (the default)
+    /// means no limit but [member handshake_timeout], which goes on through all phases. What took
+    /// too long says [method get_connection_error]. A negative value is an error and changes
+    /// nothing. Applies to connections made later.
+    #[var(get = get_resolve_timeout, set = set_resolve_timeout)]
+    resolve_timeout: PhantomVar<f64>,
+    /// As [member resolve_timeout], for the TCP connection. A name's addresses are tried one after
+    /// the other, IPv6 first, each 250 ms after the one before, or as soon as that has failed; the
+    /// first that answers is taken. This is the time for all of them.
+    #[var(get = get_connect_timeout, set = set_connect_timeout)]
+    connect_timeout: PhantomVar<f64>,
+    /// As [member resolve_timeout], for the TLS handshake.
+    #[var(get = get_tls_timeout, set = set_tls_timeout)]
+    tls_timeout: PhantomVar<f64>,
+    /// As [member resolve_timeout], for the server's answer to the upgrade request. The id may then
+    /// take what is left of [member handshake_timeout].
+    #[var(get = get_upgrade_timeout, set = set_upgrade_timeout)]
+    upgrade_timeout: PhantomVar<f64>,
+    /// Time in seconds between two pings that a server sends to each client, up to a tenth less, so
+    /// that those who came together are not pinged together; 0 means none. The answers show that a
+    /// peer is there ([member heartbeat_timeout]) and how far away ([method get_peer_rtt]), and keep
+    /// routers and proxies from forgetting a silent connection. A ping and its answer are 24 bytes
+    /// of WebSocket frames; every WebSocket client, browsers too, answers without the game's doing.
+    /// Clients send none unless [member heartbeat_on_client] is set. Default: 20.0. A negative value
+    /// is an error and changes nothing. Applies to connections made later.
+    #[var(get = get_heartbeat_interval, set = set_heartbeat_interval)]
+    heartbeat_interval: PhantomVar<f64>,
+    /// Time in seconds after a ping in which something must arrive from the peer, whatever it is;
+    /// then its connection is ended, with code 1006 in [signal peer_closed]. 0 means that it is
+    /// never ended so. That is judged only when everything that has arrived has been read, and when
+    /// the game has stood still for half of this time or more the peer gets the time once more: a
+    /// game that is paused, is loading or stands in a debugger loses nobody. Default: 60.0; a player
+    /// whose network is gone leaves 60 to 80 seconds after its last word. A negative value is an
+    /// error and changes nothing. Applies to connections made later.
+    #[var(get = get_heartbeat_timeout, set = set_heartbeat_timeout)]
+    heartbeat_timeout: PhantomVar<f64>,
+    /// If `true`, a client pings its server as a server does its clients: it then knows the
+    /// round-trip time, and notices that the server is gone. Default: `false`. Applies to
+    /// connections made later.
+    #[var(get = get_heartbeat_on_client, set = set_heartbeat_on_client)]
+    heartbeat_on_client: PhantomVar<bool>,
     /// Most packets to one peer that wait for the operating system to take them. A packet that does
     /// not fit is refused with [constant ERR_OUT_OF_MEMORY]. Default: 4096. Applies to connections
     /// made later.
@@ -344,6 +387,25 @@ fn frames() -> impl Fn() -> u64 {
 
 #[godot_api]
 impl MioWebSocketMultiplayerPeer {
+    /// The connection to the peer [param id] has ended; emitted just before
+    /// [signal MultiplayerPeer.peer_disconnected], when the peer is still known, on servers and
+    /// clients. As that signal it does not come for a peer that this side forces out or for its own
+    /// [method MultiplayerPeer.close].
+    ///
+    /// [param code] and [param reason] are those of the close frame: of ours, if this side closed
+    /// first, else of the one that was received. A frame without a code is 1005. Whoever has gone
+    /// without a close frame (its process was killed, its network is gone, it did not answer to
+    /// [member heartbeat_interval]) has 1006, and the cause in [param reason]. So has a peer that
+    /// had to be closed because it broke the protocol or a limit, with the code that it was sent.
+    /// [param was_clean] is `true` when one side closed with a close frame and it was no such
+    /// failure. A reason that was received is what the other side likes to say.
+    /// ```gdscript
+    /// peer.peer_closed.connect(func(id, code, reason, was_clean):
+    ///     print("%d has left: %s" % [id, reason if was_clean else "connection lost"]))
+    /// ```
+    #[signal]
+    fn peer_closed(id: i64, code: i64, reason: GString, was_clean: bool);
+
     /// Emitted by [method begin_drain], before it returns: the time to tell players with an RPC.
     #[signal]
     fn drain_started(seconds: f64);

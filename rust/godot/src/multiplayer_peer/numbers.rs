@@ -6,6 +6,7 @@ use godot::prelude::*;
 use mio_websocket_core::stats::{RoundTrips, Traffic};
 
 use super::MioWebSocketMultiplayerPeer;
+use super::heartbeat::seconds;
 use crate::convert::number;
 
 #[godot_api(secondary)]
@@ -104,8 +105,9 @@ impl MioWebSocketMultiplayerPeer {
         result.set("queued_bytes", number(stats.queued.bytes));
         result.set("packets_refused", number(stats.packets_refused));
         result.set("packets_dropped", number(stats.packets_dropped));
-        result.set("rtt", -1.0);
-        result.set("rtt_jitter", -1.0);
+        let (rtt, jitter) = seconds(stats.round_trip);
+        result.set("rtt", rtt);
+        result.set("rtt_jitter", jitter);
         result.set("connected_seconds", stats.connected.as_secs_f64());
         result
     }

@@ -1,6 +1,6 @@
 //! Another certificate for a server that goes on.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use godot::global::Error as GodotError;
 use godot::prelude::*;
@@ -8,6 +8,7 @@ use mio_websocket_core::error::Error;
 use mio_websocket_core::tls::{ServerTls, TlsError};
 
 use super::{MioWebSocketMultiplayerPeer, accessors};
+use crate::convert::time;
 use crate::tls_options::{OptionalTls, Source, has_tls13};
 
 accessors!(get_tls_reload_interval, set_tls_reload_interval;);
@@ -56,8 +57,9 @@ impl MioWebSocketMultiplayerPeer {
 
     #[func]
     pub(super) fn set_tls_reload_interval(&mut self, interval: f64) {
-        let value = Duration::try_from_secs_f64(interval).map_err(|_| Error::Seconds);
-        self.set("tls_reload_interval", value, |peer, value| peer.set_tls_reload_interval(value));
+        self.set("tls_reload_interval", time(interval), |peer, value| {
+            peer.set_tls_reload_interval(value)
+        });
     }
 }
 
