@@ -5,6 +5,7 @@
 //! `tests/interop/godot`; each prints its cases. A job whose program is missing on this machine is
 //! skipped and counts neither way.
 
+mod admission;
 mod tools;
 
 use std::fs;
@@ -45,7 +46,7 @@ struct Job {
     lacks: fn(&Tools) -> Option<String>,
 }
 
-const JOBS: [Job; 9] = [
+const JOBS: [Job; 11] = [
     Job {
         name: "browser",
         run: browser,
@@ -55,6 +56,16 @@ const JOBS: [Job; 9] = [
         name: "spectator",
         run: spectator,
         lacks: |tools| lacks(&tools.chromium).or_else(|| lacks(&tools.node)),
+    },
+    Job {
+        name: "browser admission",
+        run: admission::browser,
+        lacks: |tools| lacks(&tools.chromium).or_else(|| lacks(&tools.node)),
+    },
+    Job {
+        name: "python admission",
+        run: admission::python,
+        lacks: |tools| lacks(&tools.python_packages),
     },
     Job {
         name: "openssl client",
@@ -228,11 +239,16 @@ impl Stage<'_> {
         let mut command = self.scene(scene)?;
         command.args(arguments);
         if scheme == "wss" {
-            for (option, file) in [("chain", "via_inter.chain.crt"), ("key", "via_inter.key")] {
-                command.arg(format!("--{option}={}", self.certificates.join(file).display()));
-            }
+            self.identify(&mut command);
         }
         self.serve(name, command)
+    }
+
+    /// Gives a server of ours its certificate.
+    fn identify(&self, command: &mut Command) {
+        for (option, file) in [("chain", "via_inter.chain.crt"), ("key", "via_inter.key")] {
+            command.arg(format!("--{option}={}", self.certificates.join(file).display()));
+        }
     }
 
     fn serve(&self, name: &str, command: Command) -> Result<Server> {
@@ -241,8 +257,17 @@ impl Stage<'_> {
     }
 
     fn scene(&self, name: &str) -> Result<Command> {
+        self.scene_with(name, &[])
+    }
+
+    /// A scene in an engine that prints what it does.
+    fn verbose_scene(&self, name: &str) -> Result<Command> {
+        self.scene_with(name, &["--verbose"])
+    }
+
+    fn scene_with(&self, name: &str, options: &[&str]) -> Result<Command> {
         let mut command = engine::headless(&self.engine, &self.project, self.workspace)?;
-        command.args(["--script", &format!("res://{name}.gd"), "--"]);
+        command.args(options).args(["--script", &format!("res://{name}.gd"), "--"]);
         Ok(command)
     }
 
