@@ -52,6 +52,8 @@ func _initialize() -> void:
 		_server_has_peers_that_go,
 		_server_has_packets,
 		_server_has_views,
+		_server_has_not_decided,
+		_server_is_watched,
 		_server_is_told_to_end,
 		_socket_connects,
 		_socket_is_open,
@@ -283,6 +285,25 @@ func _server_has_views() -> Object:
 	_kept.append(Raw.join(server.get_local_port(), [server]))
 	for connection in server.peer_connected.get_connections():
 		server.peer_connected.disconnect(connection.callable)
+	return server
+
+
+func _server_has_not_decided() -> Object:
+	var server := _server()
+	server.admission_callback = _kept.append
+	_kept.append(Raw.dial(server.get_local_port(), [server]))
+	_kept[-1].send_text(Raw.request(server.get_local_port()))
+	t.pump([server], func() -> bool: return not _kept[-1] is Raw)
+	return server
+
+
+func _server_is_watched() -> Object:
+	var server := _server()
+	server.monitors_enabled = true
+	server.create_status_endpoint(0)
+	_kept.append(Raw.dial(server.get_status_endpoint_port(), [server]))
+	_kept[-1].send_text("GET /met")
+	t.spin([server], 10)
 	return server
 
 

@@ -49,8 +49,11 @@ use crate::convert::{error_code, string_array, strings};
 /// of proxies, so a token in a query should be valid once or for seconds. Cookies are sent by any
 /// page: use [member MioWebSocketMultiplayerPeer.allowed_origins] with them. Nothing of a request is
 /// ever written to the log from here.
+///
+/// One that a script makes, or that was there when the extension was loaded anew in the editor, is
+/// nobody's: it is empty and cannot be answered.
 #[derive(GodotClass)]
-#[class(tool, no_init, base = RefCounted)]
+#[class(tool, init, base = RefCounted)]
 pub(crate) struct MioWebSocketRequest {
     request: ClientRequest,
     base: Base<RefCounted>,

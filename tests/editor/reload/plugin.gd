@@ -20,7 +20,9 @@ var _events := PackedStringArray()
 
 
 func _enter_tree() -> void:
-	_run.call_deferred()
+	# Not while the project is imported.
+	if OS.get_cmdline_user_args().has("reload"):
+		_run.call_deferred()
 
 
 func _run() -> void:
@@ -34,6 +36,7 @@ func _run() -> void:
 		await _sessions(is_secure)
 	_sockets()
 	await _unfinished()
+	await _undecided_and_watched()
 	_high_level()
 	await _dropped_in_a_handler()
 	await _asked_for_in_a_handler()
@@ -182,6 +185,31 @@ func _unfinished() -> void:
 	# The last reference to the engine's own connections may be in a queue of its.
 	await get_tree().process_frame
 	t.equal("unfinished: no descriptor is left", _descriptors(), before)
+
+
+## With a request that nobody has answered, and what tells of the server.
+func _undecided_and_watched() -> void:
+	var before := _descriptors()
+	var server := _recorded("server")
+	var requests := []
+	server.admission_callback = requests.append
+	server.monitors_enabled = true
+	server.create_server(0, LOOPBACK)
+	t.equal("a status endpoint is there", server.create_status_endpoint(0), OK)
+	var monitor := &"Mio WebSocket/peers"
+	t.check("monitors are there", Performance.has_custom_monitor(monitor))
+	var client := _recorded("client")
+	client.create_client(t.url(server.get_local_port()))
+	t.check("somebody asks", t.pump([server, client], func() -> bool: return requests.size() == 1))
+	_reload("undecided")
+	t.check("undecided: monitors are gone", not Performance.has_custom_monitor(monitor))
+	var request: Object = requests[0]
+	t.equal("undecided: nothing is left to answer", [request.is_pending(), request.get_path()], [false, ""])
+	t.check("undecided: an answer is refused", request.accept() != OK)
+	t.equal("undecided: the endpoint is gone", server.get_status_endpoint_port(), 0)
+	t.equal("undecided: no descriptor is left", _descriptors(), before)
+	t.retire([server, client])
+	await get_tree().process_frame
 
 
 ## Behind the engine's API.

@@ -31,7 +31,8 @@ impl Deciding {
 }
 
 /// What a client asks for, and how to answer: at once or later, within the time for the handshake.
-#[derive(Debug)]
+/// The default one is nobody's, so there is nothing to answer.
+#[derive(Debug, Default)]
 pub struct ClientRequest {
     /// The request.
     pub request: Request,

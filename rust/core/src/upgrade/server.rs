@@ -12,11 +12,11 @@ use super::{
 
 /// An upgrade request that is well-formed and asks for the version spoken here. Its sub-protocols
 /// are still to be judged, by [`choose_protocol`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
     /// The request line's second word: path and query.
     pub target: String,
-    /// Value of the `Host` header, never empty.
+    /// Value of the `Host` header; one that was read is never empty.
     pub host: String,
     /// All header lines, names as sent. Bytes that are not UTF-8 are replaced.
     pub headers: Vec<(String, String)>,

@@ -47,7 +47,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Verdict> {
 
     let started = Instant::now();
     let mut command = engine::headless(&engine, &folder, workspace)?;
-    command.arg("--editor");
+    command.args(["--editor", "--", "reload"]);
     let outcome = process::run("editor", command, LIMIT, Stderr::Merged, Echo::Silent)?;
     let run = Run::new(outcome, started.elapsed());
     Ok(Verdict::Counted(Tally::one(scenes::tell("reload", Ok(run)))))
