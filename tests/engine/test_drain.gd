@@ -46,6 +46,10 @@ func _both_kinds_of_clients() -> void:
 				ends.append([name, socket.get_close_code(), socket.get_close_reason()])
 		)
 		clients.append(client)
+	var closed: Array = []
+	server.peer_closed.connect(
+		func(_id: int, code: int, reason: String, was_clean: bool) -> void: closed.append([code, reason, was_clean])
+	)
 	var all: Array = [server] + clients
 	t.pump(all, func() -> bool: return clients.all(_is_connected))
 	t.equal("not draining at first", server.is_draining(), false)
@@ -54,7 +58,8 @@ func _both_kinds_of_clients() -> void:
 	t.equal("it drains", server.is_draining(), true)
 	server.set_target_peer(0)
 	server.put_packet(t.numbered(7))
-	var heard := func() -> bool: return clients.all(func(each: MultiplayerPeer) -> bool: return each.get_available_packet_count() == 1)
+	var heard := func() -> bool:
+		return clients.all(func(each: MultiplayerPeer) -> bool: return each.get_available_packet_count() == 1)
 	t.check("players play on", t.pump(all, heard) and ends.is_empty() and _told.size() == 1, [ends, _told])
 	var over := func() -> bool: return _told.has("drained") and ends.size() == 2
 	t.check("they are closed when the time is up", t.pump(all, over, PATIENCE_MS), [_told, ends])
@@ -62,6 +67,7 @@ func _both_kinds_of_clients() -> void:
 	var wanted := [[Harness.BUILT_IN, 4123, "new version"], [t.client_class, 4123, "new version"]]
 	wanted.sort()
 	t.equal("clients see code and reason", ends, wanted)
+	t.equal("so does the server", closed, [[4123, "new version", true], [4123, "new version", true]])
 	var kinds := _told.map(func(each: Variant) -> String: return each[0] if each is Array else each)
 	t.equal("first the players go, then it is over", kinds, ["started", "gone", "gone", "drained"])
 	t.spin(all)
@@ -111,15 +117,15 @@ func _newcomers() -> void:
 	_retire([server, client])
 
 
-## The use of it: the game's own words reach everybody before the close. The built-in class needs a little time, because
-## it loses packets that come together with a close.
+## The use of it: the game's own words reach everybody before the close. The built-in class needs a little time,
+## because it loses packets that come together with a close.
 func _tells_by_rpc() -> void:
 	var session: Session = Session.open_mixed(t, self, t.server_class, [Harness.BUILT_IN, t.client_class])
 	var server := session.server
 	server.peer().drain_started.connect(
 		func(seconds: float) -> void: server.actor.from_authority.rpc("going in %d s" % seconds)
 	)
-	server.peer().begin_drain(0.2, 1012, "restart")
+	server.peer().begin_drain(0.2, 1001, "restart")
 	var gone := func() -> bool:
 		return session.clients.all(func(each: Branch) -> bool: return each.events.has("server gone"))
 	t.check("everybody goes", session.pump(gone, PATIENCE_MS), "they stay")

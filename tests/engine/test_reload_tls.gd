@@ -140,7 +140,7 @@ func _watched() -> void:
 	server.tls_reload_interval = 0.05
 	var counter := ErrorCounter.start()
 	_copy("unknown.crt", "server.crt")
-	t.expect_error("tls_reload_interval: the private key does not belong to the certificate; the certificate in use is kept")
+	t.expect_error("tls_reload_interval: the private key does not belong to the certificate; the certificate in use")
 	t.check(
 		"a certificate whose key stays away is said", t.pump([server, player], func() -> bool: return _said(counter) == 1)
 	)

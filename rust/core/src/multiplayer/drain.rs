@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use super::{Mode, MultiplayerPeer};
 use crate::error::Error;
-use crate::websocket::CloseFrame;
 use crate::websocket::close;
 
 /// What a server that drains waits for.
@@ -14,7 +13,8 @@ pub(super) struct Drain {
     /// When those who are still there are closed.
     deadline: Instant,
     /// What they are told.
-    pub(super) farewell: CloseFrame,
+    pub(super) code: u16,
+    pub(super) reason: String,
     stage: Stage,
 }
 
@@ -37,7 +37,7 @@ impl Drain {
         let time = Duration::try_from_secs_f64(seconds).ok();
         let deadline = time.and_then(|time| now.checked_add(time)).ok_or(Error::Seconds)?;
         let code = close::sendable(code).ok_or(Error::CloseCode(code))?;
-        Ok(Self { deadline, farewell: CloseFrame::new(code, reason), stage: Stage::Waiting })
+        Ok(Self { deadline, code, reason: reason.to_owned(), stage: Stage::Waiting })
     }
 
     /// When those who are still there are closed.
@@ -141,7 +141,7 @@ mod tests {
         }
         for code in [1000, 1001, 1012, 3000, 4999] {
             let drain = Drain::new(0.0, i64::from(code), "", now).unwrap();
-            assert_eq!(drain.farewell.code, Some(code));
+            assert_eq!(drain.code, code);
         }
     }
 }

@@ -192,9 +192,8 @@ impl Server {
     fn advance_drain(&mut self, now: Instant, inbox: &mut Inbox) {
         let Some(drain) = &mut self.drain else { return };
         if drain.is_due(now) {
-            let (code, reason) = (drain.farewell.code.unwrap_or(0), &drain.farewell.reason);
             for (order, peer) in self.peers.iter().filter(|(_, peer)| !peer.is_gone) {
-                peer.connection.borrow_mut().close(i32::from(code), reason);
+                peer.connection.borrow_mut().close(i32::from(drain.code), &drain.reason);
                 self.gone_next.push(*order);
             }
         }

@@ -343,10 +343,11 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     tls_private_key: GString,
     /// A server with TLS looks at the files of its certificate and key again when so many seconds
     /// have passed, in [method MultiplayerPeer.poll]; 0 (the default) means never. If they hold
-    /// another certificate, newcomers get that one, as with [method reload_tls]. Which files these are is said there. Files that
-    /// cannot be used, for example because the key has not been written yet, change nothing; they
-    /// are tried again at the next look, and if they are still wrong then one line in the log says why. 60 is
-    /// a good value. A value below 0 is an error and changes nothing.
+    /// another certificate, newcomers get that one, as with [method reload_tls]. Which files these
+    /// are is said there. Files that cannot be used, for example because the key has not been
+    /// written yet, change nothing; they are tried again at the next look, and if they are still
+    /// wrong then one line in the log says why. 60 is a good value. A value below 0 is an error and
+    /// changes nothing.
     #[var(get = get_tls_reload_interval, set = set_tls_reload_interval)]
     tls_reload_interval: PhantomVar<f64>,
     /// The certificates that a client trusts: PEM text, or the path of a file. Takes the place of

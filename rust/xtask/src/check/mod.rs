@@ -4,6 +4,7 @@ mod actor;
 mod cargo;
 pub(crate) mod contract;
 mod editor;
+mod examples;
 pub(crate) mod hostile;
 mod interop;
 mod scenes;
@@ -42,6 +43,7 @@ const CHECKS: &[Check] = &[
     Check { name: "interop", run: |workspace, _| interop::run(workspace) },
     Check { name: "hostile", run: |workspace, _| hostile::check(workspace) },
     Check { name: "demo", run: |workspace, _| demo::check(workspace) },
+    Check { name: "examples", run: |workspace, _| examples::run(workspace) },
     Check { name: "soak", run: |workspace, _| soak::check(workspace) },
 ];
 
@@ -118,7 +120,7 @@ mod tests {
         let (checks, scenes) = chosen(&[]).expect("valid");
         let expected = [
             "fmt", "clippy", "core", "docs", "deny", "library", "engine", "editor", "snippets",
-            "autobahn", "interop", "hostile", "demo", "soak",
+            "autobahn", "interop", "hostile", "demo", "examples", "soak",
         ];
         assert_eq!(checks, expected);
         assert_eq!(scenes.len(), 2);
