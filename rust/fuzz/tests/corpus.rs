@@ -38,4 +38,4 @@ macro_rules! replay {
     };
 }
 
-replay!(request_head answer_head frames url pem connection multiplayer pair);
+replay!(request_head answer_head frames url pem proxy connection multiplayer pair);

@@ -245,6 +245,15 @@ proptest! {
     }
 
     #[test]
+    fn a_player_cannot_pretend_to_be_somebody_else(
+        header in 1..4_u8,
+        in_two_lines in 0..2_u8,
+        forged in "(for=|by=|\"|\\\\|,|;|\\[|\\]|:80|10\\.0\\.0\\.1|1\\.2\\.3\\.4|::1|unknown| |é){0,12}",
+    ) {
+        targets::proxy::run(&[&[header, in_two_lines], forged.as_bytes()].concat());
+    }
+
+    #[test]
     fn any_url_is_taken_as_it_is_written_or_refused(
         text in "((ws|wss|http)://)?([a-zé]{0,3}@)?(\\[[0-9a-f:.]{0,9}\\]|[a-zA-Z.é%]{0,9})(:[0-9]{0,6})?(/[ -~é]{0,9})?(#.{0,4})?",
     ) {

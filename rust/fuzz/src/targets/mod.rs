@@ -6,6 +6,7 @@ pub mod frames;
 pub mod multiplayer;
 pub mod pair;
 pub mod pem;
+pub mod proxy;
 pub mod request_head;
 pub mod url;
 
@@ -19,6 +20,7 @@ pub const ALL: &[Target] = &[
     ("frames", frames::run),
     ("url", url::run),
     ("pem", pem::run),
+    ("proxy", proxy::run),
     ("connection", connection::run),
     ("multiplayer", multiplayer::run),
     ("pair", pair::run),
