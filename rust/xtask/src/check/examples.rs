@@ -22,7 +22,7 @@ const TICK: Duration = Duration::from_millis(20);
 type Play = fn(&Stage<'_>) -> Result<()>;
 
 /// What is played, each a case.
-const PLAYS: [(&str, Play); 1] = [("drain, reconnect", restart)];
+const PLAYS: [(&str, Play); 2] = [("drain, reconnect", restart), ("closing", closing)];
 
 /// Error lines of both classes about a server that drains when they come back.
 const IN_VAIN: [&str; 3] =
@@ -88,6 +88,22 @@ fn restart(stage: &Stage<'_>) -> Result<()> {
         client.ends(&IN_VAIN)?;
     }
     server.ends(&[])
+}
+
+/// Players who leave, are thrown out, and are not let in.
+fn closing(stage: &Stage<'_>) -> Result<()> {
+    let mut scene = stage.start("closing/closing", &[])?;
+    for line in [
+        "The player is ",
+        "The server has lost ",
+        "The player has lost 1: Banned until Friday (4001).",
+        "The player has lost 1: Bedtime (4100).",
+        "No connection (upgrade): ",
+        "The server says: 404 there is nothing at this path",
+    ] {
+        scene.says(line)?;
+    }
+    scene.ends(&IN_VAIN[..1])
 }
 
 /// A port that is free, and below those that the system gives to clients, one of which could have
