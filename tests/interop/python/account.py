@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import traceback
+from pathlib import Path
 
 # For a single case. Nothing here takes longer than a second.
 LIMIT = 10.0
@@ -48,7 +49,7 @@ class Account:
 def where():
     """The line of ours that the current exception comes from."""
     frames = traceback.extract_tb(sys.exc_info()[2])
-    ours = [frame for frame in frames if "interop" in frame.filename]
+    ours = [frame for frame in frames if "tests" in Path(frame.filename).parts]
     return f"line {ours[-1].lineno} of {ours[-1].name}" if ours else "somewhere"
 
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::process::{self, Echo, Process, Stderr, describe};
+use crate::report::{GREEN, RED, Tally, paint};
 use crate::scan;
 
 /// An engine takes a second or two to start, more when two others do.
@@ -36,6 +37,21 @@ impl Run {
     /// Something that kept the process from its cases.
     pub(super) fn failed(name: &str, problem: String) -> Self {
         Self::new(name, Vec::new(), Some(problem), Duration::ZERO)
+    }
+
+    /// Prints its cases, and all it said if one failed.
+    pub(super) fn tell(&self) -> Tally {
+        let Self { name, passed, problems, log, took } = self;
+        let word = if problems.is_empty() { paint("ok    ", GREEN) } else { paint("FAILED", RED) };
+        println!("{word} {name} ({} cases, {:.1} s)", passed.len(), took.as_secs_f32());
+        passed.iter().for_each(|case| println!("    ok: {case}"));
+        problems.iter().for_each(|problem| println!("    {problem}"));
+        if !problems.is_empty() {
+            println!("---- log of {name}");
+            log.iter().for_each(|line| println!("{line}"));
+            println!("---- end of {name}");
+        }
+        Tally { passed: passed.len(), failed: problems.len() }
     }
 }
 

@@ -7,6 +7,7 @@ mod editor;
 mod examples;
 pub(crate) mod hostile;
 mod interop;
+mod proxies;
 mod scenes;
 mod snippets;
 
@@ -41,6 +42,7 @@ const CHECKS: &[Check] = &[
     Check { name: "snippets", run: |workspace, _| snippets::run(workspace) },
     Check { name: "autobahn", run: |workspace, _| autobahn::check(workspace) },
     Check { name: "interop", run: |workspace, _| interop::run(workspace) },
+    Check { name: "proxies", run: |workspace, _| proxies::run(workspace) },
     Check { name: "hostile", run: |workspace, _| hostile::check(workspace) },
     Check { name: "demo", run: |workspace, _| demo::check(workspace) },
     Check { name: "examples", run: |workspace, _| examples::run(workspace) },
@@ -120,7 +122,7 @@ mod tests {
         let (checks, scenes) = chosen(&[]).expect("valid");
         let expected = [
             "fmt", "clippy", "core", "docs", "deny", "library", "engine", "editor", "snippets",
-            "autobahn", "interop", "hostile", "demo", "examples", "soak",
+            "autobahn", "interop", "proxies", "hostile", "demo", "examples", "soak",
         ];
         assert_eq!(checks, expected);
         assert_eq!(scenes.len(), 2);

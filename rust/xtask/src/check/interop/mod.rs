@@ -6,7 +6,7 @@
 //! skipped and counts neither way.
 
 mod admission;
-mod tools;
+pub(super) mod tools;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use crate::engine;
 use crate::library::{self, Profile};
 use crate::process::{Process, Stderr};
 use crate::project;
-use crate::report::{GREEN, RED, Tally, Verdict, paint};
+use crate::report::{Tally, Verdict};
 use crate::workspace::Workspace;
 
 use self::tools::Tools;
@@ -173,7 +173,7 @@ impl Stage<'_> {
                     .unwrap_or_else(|error| vec![Run::failed(job.name, format!("{error:#}"))]);
                 // Held while printing: a log stays in one piece.
                 let mut tally = lock(&tally);
-                runs.iter().for_each(|run| tally.add(tell(run)));
+                runs.iter().for_each(|run| tally.add(run.tell()));
             }
         };
         thread::scope(|scope| {
@@ -408,19 +408,4 @@ fn prometheus(stage: &Stage<'_>) -> Result<Vec<Run>> {
 
 fn available<T>(tool: &Result<T>) -> Result<&T> {
     tool.as_ref().map_err(|error| anyhow::anyhow!("{error:#}"))
-}
-
-/// Prints the cases of a process, and all it said if one failed.
-fn tell(run: &Run) -> Tally {
-    let Run { name, passed, problems, log, took } = run;
-    let word = if problems.is_empty() { paint("ok    ", GREEN) } else { paint("FAILED", RED) };
-    println!("{word} {name} ({} cases, {:.1} s)", passed.len(), took.as_secs_f32());
-    passed.iter().for_each(|case| println!("    ok: {case}"));
-    problems.iter().for_each(|problem| println!("    {problem}"));
-    if !problems.is_empty() {
-        println!("---- log of {name}");
-        log.iter().for_each(|line| println!("{line}"));
-        println!("---- end of {name}");
-    }
-    Tally { passed: passed.len(), failed: problems.len() }
 }

@@ -18,11 +18,11 @@ const STAMP: &str = "installed";
 const QUESTION_LIMIT: Duration = Duration::from_secs(20);
 
 /// What there is; an error says what is missing, and how to get it.
-pub(super) struct Tools {
+pub(in crate::check) struct Tools {
     /// Python itself, for scripts that need no more than its own library.
     pub(super) python: Result<PathBuf>,
     /// Python with the packages of the scripts.
-    pub(super) python_packages: Result<PathBuf>,
+    pub(in crate::check) python_packages: Result<PathBuf>,
     /// Node, and the folder with the scripts and their packages.
     pub(super) node: Result<(PathBuf, PathBuf)>,
     /// OpenSSL's command-line tool.
@@ -35,7 +35,7 @@ pub(super) struct Tools {
 
 impl Tools {
     /// Looks for them and installs what they need below `folder`, unless it is there.
-    pub(super) fn find(workspace: &Workspace, folder: &Path) -> Self {
+    pub(in crate::check) fn find(workspace: &Workspace, folder: &Path) -> Self {
         let scripts = workspace.root.join(super::SCRIPTS);
         let python = || {
             let python = program("python3", "python3")?;
@@ -60,7 +60,7 @@ impl Tools {
 }
 
 /// A program on PATH, or the name of Debian's package that has it.
-fn program(name: &str, package: &str) -> Result<PathBuf> {
+pub(in crate::check) fn program(name: &str, package: &str) -> Result<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let file = format!("{name}{}", env::consts::EXE_SUFFIX);
     env::split_paths(&path)
