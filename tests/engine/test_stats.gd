@@ -26,6 +26,7 @@ func _initialize() -> void:
 		return
 	_untouched()
 	_traffic()
+	_round_trips()
 	_queues()
 	_ends()
 	t.finish()
@@ -89,6 +90,20 @@ func _traffic() -> void:
 	t.check("none has gone down", _never_down(after, last), last)
 
 
+func _round_trips() -> void:
+	var configure := func(peer: MultiplayerPeer, is_server: bool) -> void:
+		if is_server:
+			peer.heartbeat_interval = 0.02
+	var net := t.connect_net(2, configure)
+	var server: MultiplayerPeer = net.server
+	t.check("round-trip times get known", t.pump(net.all, func() -> bool: return server.get_peer_stats(net.ids[1]).rtt >= 0.0))
+	var stats: Dictionary = server.get_peer_stats(net.ids[1])
+	t.equal("the same everywhere", [stats.rtt, stats.rtt_jitter], [server.get_peer_rtt(net.ids[1]), server.get_peer_jitter(net.ids[1])])
+	t.check("and their mean", t.pump(net.all, func() -> bool: return server.get_stats().rtt > 0.0), server.get_stats())
+	t.equal("a client that sends no pings knows none", net.clients[0].get_peer_stats(1).rtt, -1.0)
+	t.close_net(net)
+
+
 func _queues() -> void:
 	var configure := func(peer: MultiplayerPeer, is_server: bool) -> void:
 		if is_server:
@@ -132,7 +147,7 @@ func _ends() -> void:
 	server.disconnect_peer(net.ids[2])
 	t.check("all are gone", t.pump(net.all, func() -> bool: return server.get_stats().peers == 0))
 	var stats: Dictionary = server.get_stats()
-	t.equal("each end has a code", stats.closes.values().reduce(func(sum: int, count: int) -> int: return sum + count), 5)
+	t.equal("each end has its code", stats.closes, {1000: 3, 1006: 1, 4242: 1})
 	t.equal("who joined is in or has gone", stats.joined, 5)
 	t.close_net(net)
 

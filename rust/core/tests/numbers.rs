@@ -127,9 +127,31 @@ fn totals_keep_what_went_over_connections_that_have_ended() {
         drop(raw);
         server.poll_for_nothing();
     }
-    let counted: u64 = closes(&server).iter().map(|(_, count)| count).sum();
-    assert_eq!(counted, 5);
-    assert!(closes(&server).contains(&(4001, 1)), "{:?}", closes(&server));
+    assert_eq!(closes(&server), [(1000, 2), (1001, 1), (1006, 1), (4001, 1)]);
+}
+
+#[test]
+fn a_client_counts_the_end_of_its_connection_once() {
+    for by_server in [true, false] {
+        let mut server = Node::server();
+        let mut client = Node::client(server.port());
+        eventually(|| {
+            server.poll();
+            client.poll();
+            client.is_connected() && server.peer.peers() == 1
+        });
+        if by_server {
+            server.peer.disconnect_peer(client.peer.unique_id(), false).unwrap();
+            server.peer.flush();
+            client.next_events();
+        }
+        client.peer.close();
+        client.peer.close();
+        assert_eq!((closes(&client), client.peer.peers()), (vec![(1000, 1)], 0));
+    }
+    let mut client = Node::client(support::listen().1);
+    client.peer.close();
+    assert_eq!(closes(&client), []);
 }
 
 #[test]

@@ -62,6 +62,10 @@ fn readiness_follows_the_server_and_health_does_not() {
     node.refuse = true;
     assert_eq!(get(&mut node, "/readyz"), (503, "refusing new connections\n".to_owned()));
     node.refuse = false;
+    node.peer.begin_drain(10.0, 1001, "", node.clock).unwrap();
+    assert_eq!(get(&mut node, "/readyz"), (503, "draining\n".to_owned()));
+    node.peer.cancel_drain();
+    assert_eq!(get(&mut node, "/readyz").0, 200);
     node.peer.admission.max_clients = 1;
     let (raw, id) = node.join_raw();
     assert_eq!(get(&mut node, "/readyz"), (503, "full\n".to_owned()));

@@ -35,6 +35,7 @@ func _run() -> void:
 	for is_secure: bool in [false, true]:
 		await _sessions(is_secure)
 	_sockets()
+	_watched()
 	await _unfinished()
 	await _undecided_and_watched()
 	_high_level()
@@ -109,6 +110,30 @@ func _sessions(is_secure: bool) -> void:
 	t.equal("%s: whole" % name, server.get_packet(), PackedByteArray([1, 2]))
 	t.retire(all)
 	all.clear()
+
+
+## A server with monitors and a status endpoint.
+func _watched() -> void:
+	var server: MultiplayerPeer = ClassDB.instantiate(MULTIPLAYER)
+	server.create_server(0, LOOPBACK)
+	server.create_status_endpoint(0, LOOPBACK)
+	server.monitors_enabled = true
+	var count := _monitors().size()
+	t.check("there are monitors", count > 0)
+	_reload("watched")
+	t.equal("no monitor is left", _monitors(), [])
+	t.equal("and no endpoint", [server.monitors_enabled, server.get_status_endpoint_port()], [false, 0])
+	server.create_server(0, LOOPBACK)
+	server.monitors_enabled = true
+	t.equal("there are as many again", _monitors().size(), count)
+	for name: StringName in _monitors():
+		t.check("%s can be asked" % name, Performance.get_custom_monitor(name) is float)
+	server.close()
+
+
+func _monitors() -> Array:
+	var names := Array(Performance.get_custom_monitor_names())
+	return names.filter(func(name: StringName) -> bool: return name.begins_with("Mio WebSocket"))
 
 
 ## Peers by themselves, over sockets of ours and of the engine's, and their server.

@@ -162,10 +162,13 @@ impl Client {
     }
 
     /// Ends the connection within this call.
-    pub(super) fn close(&self) {
+    pub(super) fn close(&self, stats: &mut Stats) {
         let mut connection = self.connection.borrow_mut();
         connection.close(i32::from(close::NORMAL), "");
         connection.leave_now();
+        if self.is_connected() && self.end != End::Signalled {
+            stats.closes.count(connection.ending().code);
+        }
     }
 }
 

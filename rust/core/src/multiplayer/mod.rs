@@ -293,7 +293,7 @@ impl MultiplayerPeer {
             Mode::Disconnected => {}
             Mode::Server(server) => server.forget(id),
             Mode::Client(client) => {
-                client.close();
+                client.close(&mut self.stats);
                 // Packets that came before the end can still be taken.
                 self.enter(Mode::Disconnected);
             }
@@ -388,7 +388,7 @@ impl MultiplayerPeer {
         match &mut self.mode {
             Mode::Disconnected => {}
             Mode::Server(server) => server.close(&mut self.stats),
-            Mode::Client(client) => client.close(),
+            Mode::Client(client) => client.close(&mut self.stats),
         }
         self.start(Mode::Disconnected);
     }
