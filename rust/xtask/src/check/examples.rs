@@ -1,5 +1,7 @@
 //! The examples of the project, run as a reader would run them: each scene an engine of its own.
 
+mod admission;
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -22,7 +24,8 @@ const TICK: Duration = Duration::from_millis(20);
 type Play = fn(&Stage<'_>) -> Result<()>;
 
 /// What is played, each a case.
-const PLAYS: [(&str, Play); 2] = [("drain, reconnect", restart), ("closing", closing)];
+const PLAYS: [(&str, Play); 3] =
+    [("drain, reconnect", restart), ("closing", closing), ("admission", admission::admission)];
 
 /// Error lines of both classes about a server that drains when they come back.
 const IN_VAIN: [&str; 3] =
@@ -158,6 +161,21 @@ impl Example {
             }
         }
         bail!("{} did not say {text:?}\n{}", self.scene, self.log.join("\n"));
+    }
+
+    /// Ends it. Nothing may have gone wrong until then, and none of `secrets` may be in its log.
+    fn stop(mut self, secrets: &[&str]) -> Result<()> {
+        while let Ok(Some(line)) = self.process.line(TICK) {
+            self.log.push(line);
+        }
+        self.process.kill();
+        let mut problems = scan::scan(&self.log).problems;
+        let is_told = |line: &&String| secrets.iter().any(|secret| line.contains(secret));
+        problems.extend(self.log.iter().filter(is_told).map(|line| format!("a secret: {line}")));
+        if !problems.is_empty() {
+            bail!("{}: {}\n{}", self.scene, problems.join("; "), self.log.join("\n"));
+        }
+        Ok(())
     }
 
     /// Waits for its end, which must be a good one, with no other errors than `allowed`.
