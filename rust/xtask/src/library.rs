@@ -12,7 +12,7 @@ use crate::process::{self, Echo, Stderr};
 use crate::workspace::Workspace;
 
 /// The binding's package, and the name of its library.
-const PACKAGE: &str = "mio_websocket";
+pub(crate) const PACKAGE: &str = "mio_websocket";
 /// A clean build of the engine's binding takes minutes on two cores.
 pub(crate) const BUILD_LIMIT: Duration = Duration::from_secs(45 * 60);
 
@@ -61,14 +61,14 @@ pub(crate) fn build(workspace: &Workspace, profile: Profile) -> Result<PathBuf> 
         .lines
         .iter()
         .rev()
-        .find_map(|line| artifact(line))
+        .find_map(|line| artifact(line, consts::DLL_SUFFIX))
         .with_context(|| format!("cargo built no {PACKAGE} library"))?;
     replace(&artifact, &destination)?;
     Ok(destination)
 }
 
 /// The dynamic library named in one of cargo's messages, if it is that of the binding.
-fn artifact(message: &str) -> Option<PathBuf> {
+pub(crate) fn artifact(message: &str, suffix: &str) -> Option<PathBuf> {
     let message: Value = serde_json::from_str(message).ok()?;
     let is_library =
         |kind: &Value| kind.as_array().is_some_and(|kinds| kinds.contains(&"cdylib".into()));
@@ -83,13 +83,13 @@ fn artifact(message: &str) -> Option<PathBuf> {
         .iter()
         .filter_map(Value::as_str)
         // Windows also names an import library and debug information.
-        .find(|file| file.ends_with(consts::DLL_SUFFIX))
+        .find(|file| file.ends_with(suffix))
         .map(PathBuf::from)
 }
 
 /// The path of a library in the `[libraries]` section of a .gdextension file; an entry may leave
 /// out the architecture.
-fn library_path<'a>(text: &'a str, os: &str, tag: &str, arch: &str) -> Option<&'a str> {
+pub(crate) fn library_path<'a>(text: &'a str, os: &str, tag: &str, arch: &str) -> Option<&'a str> {
     let exact = format!("{os}.{tag}.{arch}");
     let universal = format!("{os}.{tag}");
     let entries: Vec<(&str, &str)> = text
@@ -165,6 +165,7 @@ mod tests {
         let message = format!(
             r#"{{"reason":"compiler-artifact","target":{{"name":"mio_websocket","kind":["cdylib"]}},"filenames":["/t/x.lib","{file}"]}}"#
         );
+        let artifact = |message: &str| artifact(message, consts::DLL_SUFFIX);
         assert_eq!(artifact(&message), Some(PathBuf::from(file)));
         assert_eq!(artifact(&message.replace("\"mio_websocket\"", "\"serde\"")), None);
         assert_eq!(artifact("{\"reason\":\"build-finished\",\"success\":true}"), None);

@@ -11,8 +11,10 @@ mod demo;
 mod engine;
 mod fuzz;
 mod library;
+mod package;
 mod process;
 mod project;
+mod python;
 mod report;
 mod scan;
 mod soak;
@@ -63,12 +65,17 @@ enum Command {
     Fuzz(fuzz::Arguments),
     /// Attack a game's server in an engine with hostile clients, while well-behaved ones play on.
     Hostile(check::hostile::Arguments),
+    /// Make the archive that users install: target/package/mio_websocket-VERSION.zip.
+    ///
+    /// Holds a library for each system asked for. One that cannot be built on this machine is left
+    /// out, said, and makes the command fail.
+    Package(package::Arguments),
     /// Have many clients come, play and leave a server, well and badly, for a long time.
     Soak(soak::Arguments),
     /// Run every check there is, or those whose name contains one of the filters.
     Test {
         /// Part of the name of a check (fmt, clippy, core, docs, deny, library, engine, editor, snippets,
-        /// autobahn, interop, hostile, demo, soak) or of an engine test.
+        /// autobahn, interop, hostile, demo, examples, package, soak) or of an engine test.
         #[arg(value_name = "FILTER")]
         filters: Vec<String>,
     },
@@ -110,6 +117,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Demo(arguments) => return demo::run(&workspace, &arguments),
         Command::Fuzz(arguments) => return fuzz::run(&workspace, &arguments),
         Command::Hostile(arguments) => return check::hostile::run(&workspace, &arguments),
+        Command::Package(arguments) => return package::run(&workspace, &arguments),
         Command::Soak(arguments) => return soak::run(&workspace, &arguments),
         Command::Test { filters } => return check::run(&workspace, &filters),
         Command::Contract { script, groups } => {

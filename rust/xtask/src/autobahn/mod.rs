@@ -4,7 +4,6 @@
 //! the echo programs of `tests/autobahn`. What it says of each case is compared with the results
 //! that are kept beside them.
 
-mod environment;
 mod results;
 
 use std::env::consts;
@@ -23,6 +22,7 @@ use crate::engine;
 use crate::library::{self, Profile};
 use crate::process::{self, Process, Stderr, describe};
 use crate::project;
+use crate::python;
 use crate::report::{GREEN, RED, Report, Tally, Verdict, paint};
 use crate::scan;
 use crate::workspace::Workspace;
@@ -71,9 +71,21 @@ pub(crate) struct Arguments {
     update: bool,
 }
 
+/// Where all that is made for the suite is kept.
+fn folder(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("autobahn")
+}
+
+/// The Python of an environment in which the suite is installed, after making it if need be.
+fn python(workspace: &Workspace) -> Result<PathBuf> {
+    let requirements = workspace.root.join(FOLDER).join("requirements.txt");
+    let name = "the Autobahn test suite (a few seconds)";
+    python::environment(&folder(workspace).join("venv"), &requirements, name)
+}
+
 /// Plays what `arguments` say and prints the account. Whether nothing failed.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> {
-    let python = environment::prepare(workspace)?;
+    let python = python(workspace)?;
     let profile = if arguments.short { Profile::Debug } else { Profile::Release };
     let stage = Stage::build(workspace, python, profile)?;
     let mut expected = Expected::read(&workspace.root.join(FOLDER))?;
@@ -108,7 +120,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> 
 /// The check of `cargo xtask test`: the short cases on all sides. Left out where there is no Python
 /// that the suite could be installed for.
 pub(crate) fn check(workspace: &Workspace) -> Result<Verdict> {
-    let python = match environment::prepare(workspace) {
+    let python = match python(workspace) {
         Ok(python) => python,
         Err(error) => return Ok(Verdict::Skipped(format!("{error:#}"))),
     };
@@ -239,7 +251,7 @@ impl<'a> Stage<'a> {
 /// A copy of the project in which an engine of any kind loads `library`: by itself, one with an
 /// editor takes the one for debugging.
 fn with_library(workspace: &Workspace, sources: &Path, library: &Path) -> Result<PathBuf> {
-    let copy = environment::folder(workspace).join("release");
+    let copy = folder(workspace).join("release");
     let addon = copy.join("addons/mio_websocket");
     fs::create_dir_all(&addon).with_context(|| format!("failed to create {}", addon.display()))?;
     let entries =

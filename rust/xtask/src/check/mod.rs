@@ -7,6 +7,7 @@ mod editor;
 mod examples;
 pub(crate) mod hostile;
 mod interop;
+pub(crate) mod package;
 mod proxies;
 mod scenes;
 mod snippets;
@@ -46,6 +47,7 @@ const CHECKS: &[Check] = &[
     Check { name: "hostile", run: |workspace, _| hostile::check(workspace) },
     Check { name: "demo", run: |workspace, _| demo::check(workspace) },
     Check { name: "examples", run: |workspace, _| examples::run(workspace) },
+    Check { name: "package", run: |workspace, _| package::check(workspace) },
     Check { name: "soak", run: |workspace, _| soak::check(workspace) },
 ];
 
@@ -122,7 +124,7 @@ mod tests {
         let (checks, scenes) = chosen(&[]).expect("valid");
         let expected = [
             "fmt", "clippy", "core", "docs", "deny", "library", "engine", "editor", "snippets",
-            "autobahn", "interop", "proxies", "hostile", "demo", "examples", "soak",
+            "autobahn", "interop", "proxies", "hostile", "demo", "examples", "package", "soak",
         ];
         assert_eq!(checks, expected);
         assert_eq!(scenes.len(), 2);

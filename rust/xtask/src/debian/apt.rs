@@ -1,11 +1,7 @@
-//! Debian's Godot, unpacked beside the system.
-//!
-//! Debian's stable release has no Godot 4.5; a newer suite has, but needs a newer C library. So
-//! the package and everything it depends on are downloaded by a private apt (own state, own cache,
-//! nothing of the system is changed, signatures are checked), unpacked into a folder, and started
-//! through their own dynamic loader.
+//! apt with a state of its own, and unpacking what it downloads: nothing of the system is changed,
+//! signatures are checked.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,9 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::engine;
 use crate::process::{self, Stderr, describe};
-use crate::workspace::Workspace;
 
 /// The suite that has a new enough engine.
 const SUITE: &str = "forky";
@@ -28,115 +22,20 @@ const DOWNLOAD_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// Between two progress lines where there is no terminal to rewrite.
 const PROGRESS: Duration = Duration::from_secs(3);
 
-/// The folder of the engine's packages, beside its start script.
-const ENGINE: &str = "debian";
-/// What the engine needs beside its own packages to draw in a window.
-const GRAPHICS: [&str; 5] =
-    ["libgl1", "libgl1-mesa-dri", "libegl1", "libglx-mesa0", "fonts-dejavu-core"];
-/// The variable that names the start script another folder of libraries.
-const LIBRARIES: &str = "GODOT_LIBRARIES";
-
-/// Whether this system has Debian's tools.
-pub(crate) fn is_here() -> bool {
-    ["apt-get", "dpkg"].iter().all(|tool| {
-        Command::new(tool)
-            .arg("--version")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
-    })
-}
-
-/// Where the engine is unpacked.
-pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
-    workspace.target.join("godot")
-}
-
-/// The engine's start script in `folder`, after putting the engine there if it is not yet.
-pub(crate) fn engine(folder: &Path) -> Result<PathBuf> {
-    let script = folder.join("godot");
-    // Written last, so what it starts is complete.
-    if script.exists() {
-        return Ok(script);
-    }
-    fs::create_dir_all(folder).with_context(|| format!("failed to create {}", folder.display()))?;
-    let lock = File::create(folder.join("lock")).context("failed to create a lock file")?;
-    // Let go by the system when this process ends, however it ends.
-    lock.lock().context("failed to wait for another xtask that gets the engine")?;
-    if script.exists() {
-        return Ok(script);
-    }
-
-    // What an interrupted run left is of no use.
-    let temporary = folder.join("unpacking");
-    remove(&temporary)?;
-    fs::create_dir_all(&temporary).context("failed to create a temporary folder")?;
-    let started = Instant::now();
-    eprintln!("godot: getting Debian's package (once; about 200 MB to download, 700 MB unpacked)");
-
-    let triplet = triplet()?;
-    get(&temporary, &["godot"], &folder.join(ENGINE))?;
-    let untried = folder.join("godot.new");
-    write_script(folder, &untried, &triplet)?;
-    engine::check(&untried).context("the unpacked engine does not work")?;
-    fs::rename(&untried, &script).context("failed to move the start script")?;
-    remove(&temporary)?;
-    eprintln!("godot: ready after {} s", started.elapsed().as_secs());
-    Ok(script)
-}
-
-/// Lets the unpacked engine that `command` starts draw, after getting what that needs.
-pub(crate) fn add_graphics(workspace: &Workspace, command: &mut Command) -> Result<()> {
-    let folder = folder(workspace);
-    let prefix = folder.join("graphics");
-    let lock = File::create(folder.join("lock")).context("failed to create a lock file")?;
-    lock.lock().context("failed to wait for another xtask that gets packages")?;
-    if !prefix.exists() {
-        eprintln!(
-            "godot: getting Debian's OpenGL (once; about 60 MB to download, 250 MB unpacked)"
-        );
-        let temporary = folder.join("unpacking");
-        remove(&temporary)?;
-        fs::create_dir_all(&temporary).context("failed to create a temporary folder")?;
-        // One from before there were graphics does not look into that folder.
-        let script = temporary.join("godot");
-        write_script(&folder, &script, &triplet()?)?;
-        fs::rename(&script, folder.join("godot")).context("failed to move the start script")?;
-        get(&temporary, &GRAPHICS, &prefix)?;
-        remove(&temporary)?;
-    }
-    let libraries = prefix.join("usr/lib").join(triplet()?);
-    command.env("LIBGL_DRIVERS_PATH", libraries.join("dri"));
-    command.env(LIBRARIES, libraries);
-    Ok(())
-}
-
-/// Downloads packages and all that they need, and unpacks them into `prefix`.
-fn get(temporary: &Path, packages: &[&str], prefix: &Path) -> Result<()> {
-    let apt = Apt::new(temporary)?;
-    apt.update(&mirrors()?)?;
-    let archives = apt.download(packages)?;
-    let unpacked = temporary.join("prefix");
-    unpack(&archives, &unpacked)?;
-    remove(prefix)?;
-    fs::rename(&unpacked, prefix).context("failed to move the unpacked packages")
-}
-
 /// An apt with a state of its own.
-struct Apt {
+pub(super) struct Apt {
     folder: PathBuf,
     configuration: PathBuf,
 }
 
 impl Apt {
-    fn new(folder: &Path) -> Result<Self> {
+    /// One for packages of an architecture, which need not be this machine's.
+    pub(super) fn new(folder: &Path, architecture: &str) -> Result<Self> {
         let folder = folder.join("apt");
         fs::create_dir_all(folder.join("lists/partial"))?;
         fs::create_dir_all(folder.join("cache/archives/partial"))?;
         // An empty list of installed packages: the whole closure is wanted.
         fs::write(folder.join("status"), "")?;
-        let architecture = architecture()?;
         let at = folder.display();
         // Read after the system's own configuration, whose proxies and certificates stay in force.
         let text = format!(
@@ -169,13 +68,14 @@ Dir::Log "{at}";
     }
 
     /// Reads the suite's package list from the first mirror that has it.
-    fn update(&self, mirrors: &[String]) -> Result<()> {
+    pub(super) fn update(&self) -> Result<()> {
+        let mirrors = mirrors()?;
         let keyring = KEYRINGS
             .iter()
             .find(|path| Path::new(path).exists())
             .context("no Debian archive keyring (package debian-archive-keyring)")?;
         let mut failures = Vec::new();
-        for mirror in mirrors {
+        for mirror in &mirrors {
             eprintln!("godot: reading the package list of {SUITE}");
             fs::write(
                 self.folder.join("sources.list"),
@@ -191,12 +91,17 @@ Dir::Log "{at}";
         bail!("no mirror of apt's configuration has Debian's {SUITE}\n{}", failures.join("\n"))
     }
 
-    /// Downloads packages and everything they need; the archives.
-    fn download(&self, packages: &[&str]) -> Result<Vec<PathBuf>> {
+    /// Downloads packages and, unless they are wanted `alone`, everything they need; the archives.
+    pub(super) fn download(&self, packages: &[&str], alone: bool) -> Result<Vec<PathBuf>> {
+        let archives = self.folder.join("cache/archives");
         let mut command = self.command();
-        command
-            .args(["--download-only", "--no-install-recommends", "--yes", "install"])
-            .args(packages);
+        if alone {
+            // Into the folder that it is started in.
+            command.arg("download").current_dir(&archives);
+        } else {
+            command.args(["--download-only", "--no-install-recommends", "--yes", "install"]);
+        }
+        command.args(packages);
         let mut progress = Progress::new("downloaded");
         supervise(command, |line| {
             if let Some(total) = newly_installed(line) {
@@ -207,15 +112,15 @@ Dir::Log "{at}";
         })?;
         progress.end();
 
-        let mut archives = Vec::new();
-        for entry in fs::read_dir(self.folder.join("cache/archives"))? {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(archives)? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "deb") {
-                archives.push(path);
+                found.push(path);
             }
         }
-        ensure!(!archives.is_empty(), "apt downloaded nothing");
-        Ok(archives)
+        ensure!(!found.is_empty(), "apt downloaded nothing");
+        Ok(found)
     }
 
     fn command(&self) -> Command {
@@ -281,7 +186,7 @@ fn newly_installed(line: &str) -> Option<usize> {
     line.split_once(" newly installed")?.0.rsplit(' ').next()?.parse().ok()
 }
 
-fn unpack(archives: &[PathBuf], prefix: &Path) -> Result<()> {
+pub(super) fn unpack(archives: &[PathBuf], prefix: &Path) -> Result<()> {
     let mut progress = Progress::new("unpacked");
     progress.total = archives.len();
     for archive in archives {
@@ -300,45 +205,7 @@ fn unpack(archives: &[PathBuf], prefix: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes the script that starts the engine in `folder`, where it belongs, through its own loader.
-fn write_script(folder: &Path, path: &Path, triplet: &str) -> Result<()> {
-    let lib = format!("{ENGINE}/usr/lib/{triplet}");
-    let loader = fs::read_dir(folder.join(&lib))
-        .context("the unpacked packages hold no libraries")?
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .find(|name| name.starts_with("ld-linux"))
-        .context("the unpacked packages hold no dynamic loader")?;
-    let text = format!(
-        r#"#!/bin/sh
-# Starts the engine through its own loader and libraries, which are newer than the system's.
-here=$(dirname "$(readlink -f "$0")")
-lib=$here/{lib}
-# A system without fonts has no configuration for them either, and the engine says so each time.
-export FONTCONFIG_FILE="${{FONTCONFIG_FILE:-$here/{ENGINE}/etc/fonts/fonts.conf}}"
-exec "$lib/{loader}" --library-path "$lib:$lib/pulseaudio:${LIBRARIES}" "$here/{ENGINE}/usr/bin/godot" "$@"
-"#
-    );
-    fs::write(path, text).context("failed to write the start script")?;
-    #[cfg(unix)]
-    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .context("failed to make the start script executable")?;
-    Ok(())
-}
-
-fn architecture() -> Result<String> {
-    Ok(output(Command::new("dpkg").arg("--print-architecture"))?.trim().to_owned())
-}
-
-/// The name of the folder Debian keeps this machine's libraries in.
-fn triplet() -> Result<String> {
-    match architecture()?.as_str() {
-        "amd64" => Ok("x86_64-linux-gnu".to_owned()),
-        "arm64" => Ok("aarch64-linux-gnu".to_owned()),
-        other => bail!("no recipe for Debian's {other}"),
-    }
-}
-
-fn output(command: &mut Command) -> Result<String> {
+pub(super) fn output(command: &mut Command) -> Result<String> {
     let output = command
         .stderr(Stdio::inherit())
         .output()
@@ -379,11 +246,12 @@ impl Progress {
 
     fn step(&mut self) {
         self.done += 1;
+        let (word, done, total) = (self.word, self.done, self.total.max(self.done));
         if io::stderr().is_terminal() {
-            eprint!("\rgodot: {} {} of {} packages", self.word, self.done, self.total);
+            eprint!("\rgodot: {word} {done} of {total} packages");
         } else if self.shown.elapsed() > PROGRESS {
             self.shown = Instant::now();
-            eprintln!("godot: {} {} of {} packages", self.word, self.done, self.total);
+            eprintln!("godot: {word} {done} of {total} packages");
         }
     }
 
@@ -393,15 +261,6 @@ impl Progress {
         } else {
             eprintln!("godot: {} {} packages", self.word, self.done);
         }
-    }
-}
-
-fn remove(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("failed to remove {}", path.display()))
-        }
-        _ => Ok(()),
     }
 }
 

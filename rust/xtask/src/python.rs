@@ -1,4 +1,4 @@
-//! The Python that the suite runs in: an environment of its own in the target folder.
+//! Python environments in the target folder, with the packages that a file asks for.
 
 use std::env::{self, consts};
 use std::ffi::OsStr;
@@ -9,50 +9,42 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::FOLDER;
 use crate::process::{self, Echo, Stderr};
-use crate::workspace::Workspace;
 
-/// The packages to install, with their versions.
-const REQUIREMENTS: &str = "requirements.txt";
 /// Holds the requirements that an environment was made for; written last.
 const STAMP: &str = "installed.txt";
-const LIMIT: Duration = Duration::from_secs(5 * 60);
+/// The largest package has 100 MB.
+const LIMIT: Duration = Duration::from_secs(10 * 60);
 /// Names of a Python 3, the likelier first.
 const PYTHONS: [&str; 2] = ["python3", "python"];
 
-/// Where all that is made for the suite is kept.
-pub(super) fn folder(workspace: &Workspace) -> PathBuf {
-    workspace.target.join("autobahn")
-}
-
-/// The Python of an environment in which the suite is installed, after making it if need be.
-pub(super) fn prepare(workspace: &Workspace) -> Result<PathBuf> {
-    let requirements = workspace.root.join(FOLDER).join(REQUIREMENTS);
-    let wanted = fs::read_to_string(&requirements)
+/// The Python of an environment in which `requirements` (a file, which names all that is needed) are
+/// installed, after making it if need be. `name` is what is told then.
+pub(crate) fn environment(folder: &Path, requirements: &Path, name: &str) -> Result<PathBuf> {
+    let wanted = fs::read_to_string(requirements)
         .with_context(|| format!("failed to read {}", requirements.display()))?;
-    let environment = folder(workspace).join("venv");
-    let python = if cfg!(windows) {
-        environment.join("Scripts").join("python.exe")
-    } else {
-        environment.join("bin").join("python")
-    };
-    let stamp = environment.join(STAMP);
+    let python = programs(folder).join(format!("python{}", consts::EXE_SUFFIX));
+    let stamp = folder.join(STAMP);
     // The system's Python, of which the environment is a shell, may have gone since.
     let works = || run(&python, ["--version"]).is_ok();
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) && works() {
         return Ok(python);
     }
 
-    eprintln!("installing the Autobahn test suite (a few seconds)");
-    let venv = ["-m", "venv", "--clear"].map(OsStr::new).into_iter().chain([environment.as_ref()]);
+    eprintln!("installing {name}");
+    let venv = ["-m", "venv", "--clear"].map(OsStr::new).into_iter().chain([folder.as_ref()]);
     run(&base()?, venv)
         .context("no Python environment can be made (Debian has python3-venv for that)")?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"];
     run(&python, pip.map(OsStr::new).into_iter().chain([requirements.as_ref()]))
-        .context("the Autobahn test suite cannot be installed")?;
+        .with_context(|| format!("{name} cannot be installed"))?;
     fs::write(&stamp, wanted).with_context(|| format!("failed to write {}", stamp.display()))?;
     Ok(python)
+}
+
+/// Where an environment has its programs.
+pub(crate) fn programs(folder: &Path) -> PathBuf {
+    folder.join(if cfg!(windows) { "Scripts" } else { "bin" })
 }
 
 /// A Python 3 on PATH.
