@@ -12,9 +12,10 @@ mod proxies;
 mod scenes;
 mod snippets;
 
+use std::net::TcpListener;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::autobahn;
 use crate::demo;
@@ -105,6 +106,12 @@ fn build(workspace: &Workspace) -> Result<Verdict> {
     let path = library::build(workspace, Profile::Debug)?;
     println!("{}", path.display());
     Ok(Verdict::Counted(Tally::one(true)))
+}
+
+/// A port that nobody listens on now.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("no port is free")?;
+    Ok(listener.local_addr().context("a socket has no address")?.port())
 }
 
 #[cfg(test)]

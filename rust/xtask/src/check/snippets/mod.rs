@@ -4,13 +4,13 @@ mod find;
 mod script;
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
 use self::find::Snippet;
+use super::free_port;
 use crate::certificates;
 use crate::engine;
 use crate::library::{self, Profile};
@@ -100,10 +100,4 @@ fn play(
         problems.push("it did not run to its end".to_owned());
     }
     Ok(problems)
-}
-
-/// A port that nobody listens on now.
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("no port is free")?;
-    Ok(listener.local_addr().context("a socket has no address")?.port())
 }

@@ -21,7 +21,7 @@ var _events := PackedStringArray()
 
 func _enter_tree() -> void:
 	# Not while the project is imported.
-	if OS.get_cmdline_user_args().has("reload"):
+	if OS.get_cmdline_user_args().has("test"):
 		_run.call_deferred()
 
 
