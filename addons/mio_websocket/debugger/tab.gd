@@ -1,0 +1,260 @@
+@tool
+extends VBoxContainer
+## The "WebSocket" tab of a debugger session: connections, traffic, ends and refusals of one peer of
+## the game.
+
+const Plot := preload("plot.gd")
+const Reporter := preload("reporter.gd")
+
+## Titles of columns, with the widths that their texts need.
+const CONNECTION_COLUMNS: Dictionary[String, int] = {
+	"Peer": 130,
+	"Address": 140,
+	"Round trip": 80,
+	"Jitter": 70,
+	"In": 90,
+	"Out": 90,
+	"Queued": 70,
+	"Connected": 80,
+}
+const CLOSE_COLUMNS: Dictionary[String, int] = {
+	"Time": 80,
+	"Peer": 130,
+	"Code": 60,
+	"Reason": 240,
+	"Clean": 60,
+}
+const COUNT_COLUMNS: Dictionary[String, int] = {"Since the start": 260, "Count": 80}
+## What is listed of the counts of a peer, and what it is called here.
+const COUNTS: Dictionary[String, String] = {
+	accepted = "TCP connections accepted",
+	joined = "joined",
+	pending_handshakes = "handshakes under way",
+	refused_full = "refused: full",
+	refused_rate = "refused: too often",
+	refused_path = "refused: path",
+	refused_origin = "refused: origin",
+	refused_request = "refused: bad request",
+	failed_tls = "failed in TLS",
+	handshake_timeouts = "took too long",
+	handshakes_displaced = "displaced by newer ones",
+	packets_refused = "packets refused for want of room",
+	packets_dropped = "stale packets dropped",
+}
+const MOST_CLOSES := 500
+
+const BLUE := Color("4aa3ff")
+const ORANGE := Color("ff9f43")
+const GREEN := Color("3ecf8e")
+const PURPLE := Color("b58cff")
+
+var _chooser := OptionButton.new()
+var _summary := Label.new()
+var _connections := Tree.new()
+var _closes := Tree.new()
+var _counts := Tree.new()
+var _traffic := Plot.new("Traffic", ["in", "out"], [BLUE, ORANGE])
+var _rtt := Plot.new("Round trip", ["mean", "worst"], [GREEN, PURPLE])
+var _players := Plot.new("Connections", ["now"], [BLUE])
+## The numbers of the last snapshot, by peer and then by connection, for what has changed since.
+var _before: Dictionary[int, Dictionary] = {}
+var _before_total: Dictionary[int, Dictionary] = {}
+var _last_time := 0
+
+
+func _init() -> void:
+	size_flags_vertical = Control.SIZE_EXPAND_FILL
+	var top := HBoxContainer.new()
+	_chooser.tooltip_text = "The peers of the running game"
+	top.add_child(_chooser)
+	_summary.size_flags_horizontal = Control.SIZE_EXPAND_FILL
+	_summary.text_overrun_behavior = TextServer.OVERRUN_TRIM_ELLIPSIS
+	top.add_child(_summary)
+	add_child(top)
+
+	_traffic.format = func(value: float) -> String: return "%s/s" % String.humanize_size(int(value))
+	_rtt.format = func(value: float) -> String: return "%.1f ms" % (value * 1000.0)
+	_set_up(_connections, "Connections", CONNECTION_COLUMNS)
+	_set_up(_closes, "Closed", CLOSE_COLUMNS)
+	_set_up(_counts, "Handshakes", COUNT_COLUMNS)
+
+	var left := TabContainer.new()
+	left.size_flags_horizontal = Control.SIZE_EXPAND_FILL
+	left.size_flags_stretch_ratio = 2.0
+	left.add_child(_connections)
+	left.add_child(_closes)
+	left.add_child(_counts)
+	var right := VBoxContainer.new()
+	right.size_flags_horizontal = Control.SIZE_EXPAND_FILL
+	right.add_child(_traffic)
+	right.add_child(_rtt)
+	right.add_child(_players)
+	var split := HSplitContainer.new()
+	split.size_flags_vertical = Control.SIZE_EXPAND_FILL
+	split.add_child(left)
+	split.add_child(right)
+	add_child(split)
+	_chooser.item_selected.connect(func(_index: int) -> void: _forget_peer())
+	clear()
+
+
+## Forgets the game that was shown.
+func clear() -> void:
+	_chooser.clear()
+	_before.clear()
+	_before_total.clear()
+	_last_time = 0
+	_closes.clear()
+	_closes.create_item()
+	_forget_peer()
+
+
+## Shows what the game has reported.
+func show_snapshot(snapshot: Dictionary) -> void:
+	var peers: Array = snapshot.get("peers", [])
+	_offer(peers)
+	# The game's clock: what it reports may come in bursts.
+	var now: int = snapshot.get("time", 0)
+	var seconds := (now - _last_time) / 1000.0 if _last_time > 0 else Reporter.INTERVAL
+	_last_time = now
+	for end: Dictionary in snapshot.get("closes", []):
+		_add_close(end)
+	var shown: Dictionary = {}
+	for peer: Dictionary in peers:
+		if peer.get("key", 0) == _chosen():
+			shown = peer
+	if not shown.is_empty():
+		_show_peer(shown, maxf(seconds, 0.001))
+
+
+func _show_peer(peer: Dictionary, seconds: float) -> void:
+	var key: int = peer.key
+	var stats: Dictionary = peer.get("stats", {})
+	var connections: Array = peer.get("connections", [])
+	var count: int = peer.get("count", connections.size())
+	_summary.text = "%d connections, %d joined, %s queued" % [
+		count, stats.get("joined", 0), String.humanize_size(int(stats.get("queued_bytes", 0)))
+	]
+	if count > connections.size():
+		_summary.text += ", the first %d are listed" % connections.size()
+
+	var before: Dictionary = _before.get(key, {})
+	var now: Dictionary = {}
+	var sum_rtt := 0.0
+	var worst_rtt := 0.0
+	var measured := 0
+	_connections.clear()
+	var root := _connections.create_item()
+	for connection: Dictionary in connections:
+		var id: int = connection.get("id", 0)
+		var earlier: Dictionary = before.get(id, {})
+		now[id] = connection
+		var rtt: float = connection.get("rtt", -1.0)
+		if rtt >= 0.0:
+			sum_rtt += rtt
+			worst_rtt = maxf(worst_rtt, rtt)
+			measured += 1
+		_add(_connections, root, [
+			str(id),
+			str(connection.get("address", "")),
+			_milliseconds(rtt),
+			_milliseconds(connection.get("rtt_jitter", -1.0) as float),
+			_rate(connection, earlier, "wire_bytes_received", seconds),
+			_rate(connection, earlier, "wire_bytes_sent", seconds),
+			String.humanize_size(int(connection.get("queued_bytes", 0))),
+			"%d s" % int(connection.get("connected_seconds", 0.0)),
+		])
+	_before[key] = now
+
+	var earlier_total: Dictionary = _before_total.get(key, {})
+	if not earlier_total.is_empty():
+		_traffic.add([
+			_change(stats, earlier_total, "wire_bytes_received") / seconds,
+			_change(stats, earlier_total, "wire_bytes_sent") / seconds,
+		])
+	_before_total[key] = stats
+	_rtt.add([sum_rtt / measured if measured > 0 else 0.0, worst_rtt])
+	_players.add([count])
+
+	_counts.clear()
+	var counts := _counts.create_item()
+	for name: String in COUNTS:
+		if stats.get(name, 0) != 0:
+			_add(_counts, counts, [COUNTS[name], str(stats[name])])
+
+
+func _add_close(end: Dictionary) -> void:
+	var root := _closes.get_root()
+	_add(_closes, root, [
+		Time.get_time_string_from_system(),
+		str(end.get("id", 0)),
+		str(end.get("code", 0)),
+		str(end.get("reason", "")),
+		"yes" if end.get("was_clean", false) else "no",
+	], 0)
+	while root.get_child_count() > MOST_CLOSES:
+		root.get_child(-1).free()
+
+
+## Keeps the list of peers as the game has them.
+func _offer(peers: Array) -> void:
+	var wanted := _chosen()
+	var titles: Array = peers.map(func(peer: Dictionary) -> String: return peer.get("title", ""))
+	var present: Array = range(_chooser.item_count).map(_chooser.get_item_text)
+	if titles == present:
+		return
+	_chooser.clear()
+	for peer: Dictionary in peers:
+		_chooser.add_item(peer.get("title", "") as String)
+		_chooser.set_item_metadata(-1, peer.get("key", 0))
+		if peer.get("key", 0) == wanted:
+			_chooser.select(_chooser.item_count - 1)
+	if _chosen() != wanted:
+		_forget_peer()
+
+
+func _chosen() -> int:
+	return 0 if _chooser.selected < 0 else _chooser.get_selected_metadata()
+
+
+## Empties what belongs to one peer.
+func _forget_peer() -> void:
+	_summary.text = "No peer of this addon in the running game" if _chosen() == 0 else ""
+	_connections.clear()
+	_counts.clear()
+	for plot: Plot in [_traffic, _rtt, _players]:
+		plot.clear()
+
+
+static func _set_up(tree: Tree, title: String, columns: Dictionary[String, int]) -> void:
+	tree.name = title
+	tree.columns = columns.size()
+	tree.column_titles_visible = true
+	tree.hide_root = true
+	for column: int in columns.size():
+		var name: String = columns.keys()[column]
+		tree.set_column_title(column, name)
+		tree.set_column_title_alignment(column, HORIZONTAL_ALIGNMENT_LEFT)
+		tree.set_column_custom_minimum_width(column, columns[name])
+		tree.set_column_expand_ratio(column, columns[name])
+		tree.set_column_clip_content(column, true)
+
+
+static func _add(tree: Tree, root: TreeItem, texts: PackedStringArray, index := -1) -> void:
+	var item := tree.create_item(root, index)
+	for column: int in texts.size():
+		item.set_text(column, texts[column])
+
+
+static func _milliseconds(seconds: float) -> String:
+	return "" if seconds < 0.0 else "%.1f ms" % (seconds * 1000.0)
+
+
+static func _rate(now: Dictionary, before: Dictionary, name: String, seconds: float) -> String:
+	if before.is_empty():
+		return ""
+	return "%s/s" % String.humanize_size(int(_change(now, before, name) / seconds))
+
+
+static func _change(now: Dictionary, before: Dictionary, name: String) -> float:
+	return maxf(float(now.get(name, 0)) - float(before.get(name, 0)), 0.0)
