@@ -20,7 +20,9 @@ impl MioWebSocketMultiplayerPeer {
     /// [param reason] in its close frame, and the next poll emits [signal peer_closed] and
     /// [signal MultiplayerPeer.peer_disconnected] here. A client can only close its server, 1.
     /// ```gdscript
-    /// peer.close_peer(id, 4001, "Banned until Friday")
+    /// for id in peer.get_peer_ids():
+    ///     if peer.get_peer_address(id) == "203.0.113.7":
+    ///         peer.close_peer(id, 4001, "Banned until Friday")
     /// ```
     /// Codes of your own are 4000 to 4999. 1000 is a normal end, 1001 a server that stops, 1008 a
     /// broken rule of the game; 3000 to 3999 are registered by libraries. [param reason] is cut at
