@@ -342,9 +342,22 @@ func _callables() -> void:
 	_server.admission_callback = Callable()
 	t.check("without a callback all are let in", _is_in(_ask()))
 	_server.handshake_timeout = 3.0
+	# Both have asked when the first is answered, and the second is to be asked about.
+	var raws: Array[Raw] = []
+	_door.answer = func(request: MioWebSocketRequest) -> void:
+		_server.admission_callback = Callable()
+		request.accept()
+	_server.admission_callback = _door.decide
+	var asked := _door.requests.size()
+	for i in 2:
+		raws.append(Raw.dial(_port))
+		raws[i].send_text(Raw.request(_port))
+	t.settle()
+	t.check("nor is anybody asked who has come before", _is_in(raws[0], 3) and _is_in(raws[1], 3))
+	t.equal("but for the first", _door.requests.size(), asked + 1)
 	_server.admission_callback = _door.decide
 	_door.answer = func(request: MioWebSocketRequest) -> void: request.accept()
-	t.check("and a callback can come back", _is_in(_ask(), 2))
+	t.check("and a callback can come back", _is_in(_ask(), 4))
 	_close()
 
 

@@ -116,8 +116,9 @@ impl MioWebSocketRequest {
         string_array(&self.request.request.protocols)
     }
 
-    /// The IP address that the client comes from, written as by
-    /// [method MioWebSocketMultiplayerPeer.get_peer_address]; empty if it is not known.
+    /// The IP address that the client comes from, as
+    /// [method MioWebSocketMultiplayerPeer.get_peer_address] has it: behind one of
+    /// [member MioWebSocketMultiplayerPeer.trusted_proxies] the player's. Empty if it is not known.
     #[func]
     fn get_remote_address(&self) -> GString {
         let remote = self.request.remote;
@@ -162,8 +163,8 @@ impl MioWebSocketRequest {
     ///
     /// Returns [constant ERR_INVALID_PARAMETER] for a header that is empty or has a line break, and
     /// for a sub-protocol that was not offered; then the client still waits. Returns
-    /// [constant ERR_BUSY] if [member MioWebSocketMultiplayerPeer.max_clients] are in by now: those
-    /// who wait keep no place, so the client is told that the server is full. Returns
+    /// [constant ERR_BUSY] if [member MioWebSocketMultiplayerPeer.max_clients] are in by now, because
+    /// those who wait keep no place, or if the server drains; the client is told so. Returns
     /// [constant ERR_UNAVAILABLE] and does nothing unless [method is_pending].
     #[func]
     fn accept(

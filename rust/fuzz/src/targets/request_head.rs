@@ -22,6 +22,7 @@ pub fn run(input: &[u8]) {
         (Fate::Accepted { len, terms }, Ok(Some((request, read)))) => {
             assert_eq!((read, &request.target, &request.host), (len, &terms.target, &terms.host));
             assert_eq!(request.protocols, terms.protocols.clone().unwrap_or_default());
+            check_facts(&request);
             let chosen = server::choose_protocol(&request, &supported);
             match (upgrade::choose(&terms, &supported), chosen) {
                 (Some(expected), Ok(chosen)) => {
@@ -46,6 +47,19 @@ fn read_byte_by_byte(bytes: &[u8]) -> Result<Option<(Request, usize)>, Refusal> 
         }
     }
     reader.read(bytes)
+}
+
+/// What a request says can be told in the engine's strings, whatever was sent.
+fn check_facts(request: &Request) {
+    let headers = request.headers_by_name();
+    assert!(headers.len() <= request.headers.len());
+    for (name, value) in &headers {
+        assert_eq!(request.joined_header(name).as_deref(), Some(value.as_str()));
+    }
+    let texts = [request.query(), request.cookies(), headers];
+    let mut texts = texts.iter().flatten().flat_map(|(name, value)| [name, value]);
+    assert!(texts.all(|text| !text.contains('\0')));
+    assert!(request.target.ends_with(request.query_string()));
 }
 
 /// A refusal is one HTTP answer with a body of the size that it says.

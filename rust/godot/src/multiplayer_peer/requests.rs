@@ -87,8 +87,12 @@ impl MioWebSocketMultiplayerPeer {
             return;
         };
         let callback = self.requests.callback.clone();
+        if callback.is_null() {
+            // Nobody wants to be asked any more.
+            let _ = request.accept(&[], "", Instant::now());
+            return;
+        }
         if !callback.is_valid() {
-            // It was there a moment ago, so this can only fail if the client has gone.
             let _ = request.reject(503, "");
             let text = "admission_callback cannot be called any more, so a client is sent away";
             self.peer.get_mut().note_error(Instant::now(), text);
