@@ -1,6 +1,7 @@
 //! The examples of the project, run as a reader would run them: each scene an engine of its own.
 
 mod admission;
+mod status;
 
 use std::fs;
 use std::net::TcpListener;
@@ -24,8 +25,12 @@ const TICK: Duration = Duration::from_millis(20);
 type Play = fn(&Stage<'_>) -> Result<()>;
 
 /// What is played, each a case.
-const PLAYS: [(&str, Play); 3] =
-    [("drain, reconnect", restart), ("closing", closing), ("admission", admission::admission)];
+const PLAYS: [(&str, Play); 4] = [
+    ("drain, reconnect", restart),
+    ("closing", closing),
+    ("admission", admission::admission),
+    ("status", status::status),
+];
 
 /// Error lines of both classes about a server that drains when they come back.
 const IN_VAIN: [&str; 3] =
@@ -144,14 +149,14 @@ struct Example {
 }
 
 impl Example {
-    /// Waits for a line with `text`, behind the one that was waited for last.
-    fn says(&mut self, text: &str) -> Result<()> {
+    /// Waits for a line with `text`, behind the one that was waited for last; the line.
+    fn says(&mut self, text: &str) -> Result<&str> {
         let since = Instant::now();
         while since.elapsed() < LIMIT {
             if let Some(line) = self.log.get(self.heard) {
                 self.heard += 1;
                 if line.contains(text) {
-                    return Ok(());
+                    return Ok(&self.log[self.heard - 1]);
                 }
             } else {
                 match self.process.line(TICK) {
