@@ -215,3 +215,26 @@ fn who_is_being_closed_is_not_pinged() {
     assert_eq!(client.peer.status(), Status::Disconnected);
     assert_eq!(raw.rest(), []);
 }
+
+#[test]
+fn polls_between_the_pings_find_nothing_to_do_however_many_peers_there_are() {
+    let mut server = Node::server();
+    let _peers: Vec<_> = (0..200).map(|_| server.join_raw()).collect();
+    server.poll_for_nothing();
+    let time = server.peer.snapshot().polls.time();
+    for _ in 0..1000 {
+        server.wait(Duration::from_millis(10));
+        server.poll();
+    }
+    assert_eq!(server.peer.snapshot().polls.time(), time, "nothing was timed");
+    // One poll for each ping at most; in between they are idle.
+    let mut busy = 0;
+    for _ in 0..2000 {
+        let before = server.peer.snapshot().polls.time();
+        server.wait(Duration::from_millis(10));
+        server.poll();
+        busy += usize::from(server.peer.snapshot().polls.time() > before);
+    }
+    assert!((1..=200).contains(&busy), "{busy}");
+    assert_eq!(server.events, []);
+}

@@ -66,10 +66,7 @@ impl Connection {
             Stage::Open(_) => self.heartbeat.as_ref().and_then(Heartbeat::deadline),
             _ => None,
         };
-        let keepalive = match self.state() {
-            State::Open => self.keepalive.as_ref().and_then(|keepalive| keepalive.deadline()),
-            _ => None,
-        };
+        let keepalive = self.look_at.filter(|_| self.state() == State::Open);
         let phase = self.phases.as_ref().and_then(|phases| phases.limit());
         let greeting = self.greeting.as_ref().map(|greeting| greeting.limit);
         let limits = self.limit.into_iter().chain(phase).chain(greeting);
@@ -184,12 +181,15 @@ impl Connection {
         let (Stage::Open(socket), Some(keepalive)) = (&mut self.stage, &mut self.keepalive) else {
             return;
         };
-        if socket.state() != websocket::State::Open {
+        let pong = socket.take_answered();
+        let is_due = pong.is_some() || self.look_at.is_some_and(|due| cx.now >= due);
+        if !is_due || socket.state() != websocket::State::Open {
             return;
         }
         let heard = std::mem::take(&mut self.heard);
-        let pong = socket.take_answered();
-        match keepalive.look(Seen { now: cx.now, before: cx.caught_up, heard, pong }) {
+        let verdict = keepalive.look(Seen { now: cx.now, before: cx.caught_up, heard, pong });
+        self.look_at = keepalive.deadline();
+        match verdict {
             Verdict::Nothing => {}
             // What waits will show as well whether anything is answered, and one ping behind the
             // other would only take memory.

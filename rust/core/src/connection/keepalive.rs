@@ -75,8 +75,8 @@ impl Keepalive {
         self.round_trip
     }
 
-    /// To be called when everything that has arrived has been read: only then is silence the other
-    /// side's.
+    /// To be called when everything that has arrived has been read, at the deadline and when a pong
+    /// is there: only then is silence the other side's.
     pub(super) fn look(&mut self, seen: Seen) -> Verdict {
         let now = seen.now;
         if let Some(payload) = seen.pong {

@@ -137,7 +137,9 @@ pub struct Connection {
     heartbeat: Option<Heartbeat>,
     numbers: Numbers,
     keepalive: Option<Box<Keepalive>>,
-    /// Bytes have arrived that the keepalive does not know of.
+    /// When it has something to do. Kept here, so that a packet costs no look at it.
+    look_at: Option<Instant>,
+    /// Bytes have arrived that it does not know of.
     heard: bool,
     token: Token,
     serial: u64,
@@ -229,6 +231,7 @@ impl Connection {
             heartbeat: None,
             numbers: Numbers::default(),
             keepalive: None,
+            look_at: None,
             heard: false,
             token: Token(usize::MAX),
             serial: 0,

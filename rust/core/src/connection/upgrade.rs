@@ -173,6 +173,7 @@ impl Connection {
         self.numbers.opened = Some(now);
         self.phases = None;
         self.keepalive = Keepalive::new(self.config.keepalive, now);
+        self.look_at = self.keepalive.as_ref().and_then(|keepalive| keepalive.deadline());
         let config = &self.config;
         let max_message = usize::try_from(config.inbound_buffer_size).unwrap_or(0);
         let (packets, bytes) = (config.inbound_packets_per_second, config.inbound_bytes_per_second);
