@@ -86,8 +86,8 @@ impl Default for ConnectionConfig {
 pub struct KeepaliveConfig {
     /// Time between two pings, up to a tenth less; zero for none. Default: zero.
     pub interval: Duration,
-    /// Time after a ping in which something must arrive, whatever it is; zero for no limit.
-    /// Default: zero.
+    /// Time after a ping in which something must arrive, whatever it is, or something that waits to
+    /// be sent must be taken; zero for no limit. Default: zero.
     pub timeout: Duration,
 }
 

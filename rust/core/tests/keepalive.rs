@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::io::Read;
 use std::time::Duration;
 
 use mio_websocket_core::config::KeepaliveConfig;
@@ -194,6 +195,25 @@ fn pings_do_not_pile_up_for_one_who_reads_nothing() {
     assert!(before > 0, "all of it has been taken");
     assert_eq!(play(&mut server, 100 * FRAME), None);
     assert!(server.buffered(id) <= before, "{} {before}", server.buffered(id));
+}
+
+#[test]
+fn who_still_takes_what_was_sent_stays() {
+    let mut server = Node::server_with(|peer| peer.config.outbound_buffer_size = 1 << 25);
+    let (mut raw, id) = server.join_slow();
+    server.put(id, &vec![0; 1 << 24]).unwrap();
+    server.peer.flush();
+    server.poll_for_nothing();
+    for _ in 0..10 {
+        let before = server.buffered(id);
+        assert!(before > 0, "all of it has been taken");
+        // The kernel tells of room when there is much.
+        let mut piece = vec![0; 1 << 19];
+        raw.stream.read_exact(&mut piece).unwrap();
+        settle();
+        assert_eq!(play(&mut server, INTERVAL), None);
+    }
+    assert!(play(&mut server, TIMEOUT + 2 * INTERVAL).is_some());
 }
 
 #[test]

@@ -438,9 +438,11 @@ impl Connection {
         }
         while let (Some(transport), false) = (&mut self.transport, self.outbox.is_empty()) {
             let written = transport.write(self.outbox.bytes());
-            self.write_blocked = written.is_err();
+            let was_blocked = std::mem::replace(&mut self.write_blocked, written.is_err());
             match written {
                 Ok(count) => {
+                    // There is room because something has arrived on the other side.
+                    self.heard |= was_blocked;
                     self.outbox.written(count);
                     let position = self.outbox.position();
                     self.greeting.take_if(|greeting| position >= greeting.end);

@@ -1,4 +1,4 @@
-//! Ends with a code and a reason, and why a client has none of it.
+//! Ends with a code and a reason, and why a client has no connection.
 
 use super::{Mode, MultiplayerPeer, SERVER_ID, SessionEvent};
 use crate::connection::{Connection, Ending};

@@ -126,9 +126,9 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     /// is an error and changes nothing. Applies to connections made later.
     #[var(get = get_heartbeat_interval, set = set_heartbeat_interval)]
     heartbeat_interval: PhantomVar<f64>,
-    /// Time in seconds after a ping in which something must arrive from the peer, whatever it is;
-    /// then its connection is ended, with code 1006 in [signal peer_closed]. 0 means that it is
-    /// never ended so. That is judged only when everything that has arrived has been read, and when
+    /// Time in seconds after a ping in which something must arrive from the peer, whatever it is, or
+    /// the peer must at least go on taking what waits for it; else its connection is ended, with
+    /// code 1006 in [signal peer_closed]. 0 means that it is never ended so. That is judged only when everything that has arrived has been read, and when
     /// the game has stood still for half of this time or more the peer gets the time once more: a
     /// game that is paused, is loading or stands in a debugger loses nobody. Default: 60.0; a player
     /// whose network is gone leaves 60 to 80 seconds after its last word. A negative value is an

@@ -20,7 +20,8 @@ impl MioWebSocketMultiplayerPeer {
     /// Starts to connect to [param url], such as `"ws://example.com:9080/path"`. The state becomes
     /// [constant MultiplayerPeer.CONNECTION_CONNECTING]; when the server has given an id,
     /// [signal MultiplayerPeer.peer_connected] is emitted with 1. When nobody answers within
-    /// [member handshake_timeout] the state goes back without a signal.
+    /// [member handshake_timeout] the state goes back without a signal, and
+    /// [method get_connection_error] says why.
     ///
     /// [param tls_client_options] say whom to trust for `wss://`; without them the project's or the
     /// system's certificates are trusted, and the server's must be for the host of the URL.
