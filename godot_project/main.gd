@@ -9,10 +9,10 @@ extends Node
 
 
 func _ready() -> void:
-	add_child(_part(Arguments.new()))
+	add_child(_part(CommandLine.new()))
 
 
-func _part(arguments: Arguments) -> Node:
+func _part(arguments: CommandLine) -> Node:
 	if arguments.has("server"):
 		if arguments.has("check"):
 			return CheckedServer.new(arguments)

@@ -6,7 +6,7 @@ extends Checker
 const SPEAKING_PAUSE := 0.4
 
 
-func _init(with: Arguments) -> void:
+func _init(with: CommandLine) -> void:
 	arguments = with
 	session = Session.new()
 	session.name = "Session"

@@ -6,7 +6,7 @@ extends Checker
 var _server: DedicatedServer
 
 
-func _init(with: Arguments) -> void:
+func _init(with: CommandLine) -> void:
 	arguments = with
 	_server = DedicatedServer.new(arguments)
 	session = _server.session

@@ -6,7 +6,7 @@ extends Node
 const LIMIT_SECONDS := 100.0
 const WAIT_SECONDS := 25.0
 
-var arguments: Arguments
+var arguments: CommandLine
 var session: Session
 ## Name -> lines that were heard from it.
 var heard: Dictionary[String, PackedStringArray] = {}

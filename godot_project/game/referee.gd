@@ -37,7 +37,6 @@ func remove(id: int, why: String) -> void:
 
 
 func _process(delta: float) -> void:
-	_collect()
 	if _world.seconds_left() <= 0.0:
 		_end_round()
 	_until_tick -= delta
@@ -74,7 +73,9 @@ func _steer(id: int, place: Vector2) -> void:
 	_moved_at[id] = now
 	var field := Rules.field()
 	var wanted := place.clamp(field.position, field.end)
-	player.move(player.place.move_toward(wanted, Rules.DASH_SPEED * seconds + SLACK))
+	var before := player.place
+	player.move(before.move_toward(wanted, Rules.DASH_SPEED * seconds + SLACK))
+	_collect(player, before)
 
 
 func _say(id: int, text: String) -> void:
@@ -87,13 +88,13 @@ func _say(id: int, text: String) -> void:
 	_room.hear.rpc(player.title, line)
 
 
-func _collect() -> void:
-	var reach := Rules.PLAYER_RADIUS + Rules.ORB_RADIUS
+## What lies on the way is taken, too, however seldom a player says where it is.
+func _collect(player: Player, before: Vector2) -> void:
 	for orb in _world.orbs.size():
-		for player: Player in _world.players.values():
-			if player.place.distance_squared_to(_world.orbs[orb]) < reach * reach:
-				_room.take.rpc(orb, player.id, player.score + Rules.points(orb), Rules.random_place(Rules.ORB_MARGIN))
-				break
+		var at := _world.orbs[orb]
+		var nearest := Geometry2D.get_closest_point_to_segment(at, before, player.place)
+		if nearest.distance_to(at) < Rules.PLAYER_RADIUS + Rules.ORB_RADIUS:
+			_room.take.rpc(orb, player.id, player.score + Rules.points(orb), Rules.random_place(Rules.ORB_MARGIN))
 
 
 func _end_round() -> void:

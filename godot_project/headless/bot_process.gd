@@ -4,10 +4,10 @@ extends Node
 
 const FRAMES_PER_SECOND := 60
 
-var _arguments: Arguments
+var _arguments: CommandLine
 
 
-func _init(arguments: Arguments) -> void:
+func _init(arguments: CommandLine) -> void:
 	_arguments = arguments
 
 

@@ -11,11 +11,11 @@ var session := Session.new()
 ## Where it listens.
 var port := 0
 
-var _arguments: Arguments
+var _arguments: CommandLine
 var _seconds_left := INF
 
 
-func _init(arguments: Arguments) -> void:
+func _init(arguments: CommandLine) -> void:
 	_arguments = arguments
 	_seconds_left = arguments.number("seconds", INF)
 	session.name = "Session"

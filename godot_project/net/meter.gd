@@ -36,7 +36,8 @@ func _process(delta: float) -> void:
 	var stats := _stats()
 	_add(Kind.BYTES_IN, _rate(stats, "wire_bytes_received"))
 	_add(Kind.BYTES_OUT, _rate(stats, "wire_bytes_sent"))
-	_add(Kind.RTT, _rtt() * 1000.0)
+	var rtt: float = stats.get("rtt", -1.0)
+	_add(Kind.RTT, rtt * 1000.0 if rtt >= 0.0 else NAN)
 	_add(Kind.QUEUE, stats.get("queued_bytes", NAN))
 	_add(Kind.PLAYERS, _session.room.world.players.size())
 	_before = stats
@@ -63,16 +64,3 @@ func _rate(stats: Dictionary, key: String) -> float:
 		return NAN
 	return (stats[key] - _before[key]) / PAUSE
 
-
-## Of a client to its server; of a server the mean to its clients.
-func _rtt() -> float:
-	if _peer == null or not _peer.has_method(&"get_peer_rtt"):
-		return NAN
-	var sum := 0.0
-	var count := 0
-	for id in _session.multiplayer.get_peers():
-		var rtt: float = _peer.call(&"get_peer_rtt", id)
-		if rtt >= 0.0:
-			sum += rtt
-			count += 1
-	return NAN if count == 0 else sum / count

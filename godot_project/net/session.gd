@@ -12,16 +12,12 @@ enum State { OUT, CONNECTING, IN, WAITING }
 const KICKED := 4001
 ## For the notice to arrive before the end does.
 const NOTICE_SECONDS := 0.3
-const FIRST_PAUSE := 0.5
-const LONGEST_PAUSE := 8.0
-## The engine's class waits for ever for a server that accepts and says nothing.
-const PATIENCE := 6.0
+## For round trips that are up to date; the default saves traffic.
+const HEARTBEAT_SECONDS := 1.0
 
 var state := State.OUT
 ## Why the state is what it is, for people to read; may be empty.
 var reason := ""
-## Whether a lost connection is made anew.
-var reconnects := true
 var room := Room.new()
 var peer: MultiplayerPeer
 var url := ""
@@ -29,16 +25,20 @@ var url := ""
 var _title := ""
 var _referee: Referee
 var _spectators: Spectators
-var _timer := Timer.new()
-var _attempts := 0
+var _reconnector := MioWebSocketReconnector.new()
 var _kicked_because := ""
+## What went wrong last.
+var _why := ""
+## How the server closed the connection, if it did and the peer can tell.
+var _close := ""
 
 
 func _init() -> void:
 	add_child(room)
-	_timer.one_shot = true
-	_timer.timeout.connect(_on_timeout)
-	add_child(_timer)
+	_reconnector.first_delay = 0.5
+	_reconnector.max_delay = 8.0
+	_reconnector.connecting.connect(func(_attempt: int) -> void: _set_state(State.CONNECTING, ""))
+	_reconnector.gave_up.connect(func() -> void: _end(_why))
 	room.welcomed.connect(_on_welcomed)
 	room.dismissed.connect(func(why: String) -> void: _kicked_because = why)
 
@@ -66,7 +66,7 @@ func is_server() -> bool:
 ## Starts a match on `port`. A `title` makes the server a player, too.
 func host(port: int, title: String, address := "*") -> Error:
 	leave()
-	peer = MioWebSocket.create_peer()
+	peer = _new_peer()
 	var error: Error = peer.call(&"create_server", port, address)
 	if error != OK:
 		_end("Port %d cannot be used: %s" % [port, error_string(error)])
@@ -75,7 +75,6 @@ func host(port: int, title: String, address := "*") -> Error:
 	_referee = Referee.new(room)
 	add_child(_referee)
 	_referee.start()
-	_watch_closes()
 	_set_state(State.IN, "")
 	if not title.is_empty():
 		room.ask_in(title)
@@ -98,8 +97,9 @@ func join(address: String, title: String) -> void:
 	leave()
 	url = address
 	_title = title
-	_attempts = 0
-	_dial()
+	# Who has never been in need not wait for long.
+	_reconnector.max_attempts = 1
+	_reconnector.start(multiplayer, _make_client)
 
 
 ## Ends whatever is going on.
@@ -109,9 +109,8 @@ func leave() -> void:
 
 ## Tries again at once.
 func retry() -> void:
-	_attempts = 0
 	_kicked_because = ""
-	_dial()
+	_reconnector.start(multiplayer, _make_client)
 
 
 ## Server: throws a player out.
@@ -129,7 +128,7 @@ func kick(id: int, why: String) -> void:
 
 ## Until the next attempt.
 func seconds_to_wait() -> float:
-	return _timer.time_left if state == State.WAITING else 0.0
+	return _reconnector.get_wait()
 
 
 ## Where a server listens.
@@ -137,21 +136,13 @@ func local_port() -> int:
 	return peer.call(&"get_local_port") if peer != null and peer.has_method(&"get_local_port") else 0
 
 
-func _dial() -> void:
-	_hang_up()
-	peer = MioWebSocket.create_peer()
-	if &"heartbeat_on_client" in peer:
-		# Measures the round trip.
-		peer.set(&"heartbeat_on_client", true)
-		peer.set(&"heartbeat_interval", 1.0)
+func _make_client() -> MultiplayerPeer:
+	if peer != null:
+		peer.close()
+	peer = _new_peer()
 	var error: Error = peer.call(&"create_client", url)
-	if error != OK:
-		_end("%s is no address to join: %s" % [url, error_string(error)])
-		return
-	_watch_closes()
-	multiplayer.multiplayer_peer = peer
-	_timer.start(PATIENCE)
-	_set_state(State.CONNECTING, "")
+	_why = "%s is no address to join: %s" % [url, error_string(error)]
+	return peer if error == OK else null
 
 
 func _on_connected() -> void:
@@ -159,50 +150,38 @@ func _on_connected() -> void:
 
 
 func _on_welcomed() -> void:
-	_timer.stop()
-	_attempts = 0
+	_reconnector.max_attempts = 0
 	_set_state(State.IN, "")
 
 
 func _on_failed() -> void:
-	_come_back(_failure("No match at %s" % url))
+	_why = _failure("No match at %s" % url)
+	_tell_wait.call_deferred()
 
 
 func _on_lost() -> void:
-	if not _kicked_because.is_empty():
-		_end("You were kicked: %s" % _kicked_because)
+	_why = _failure("The server is gone")
+	if _kicked_because.is_empty():
+		_tell_wait.call_deferred()
 	else:
-		_come_back(_failure("The server is gone"))
+		_end("You were kicked: %s" % _kicked_because)
 
 
-func _on_timeout() -> void:
-	match state:
-		State.WAITING:
-			_dial()
-		State.CONNECTING:
-			_come_back("%s does not answer" % url)
+## When the reconnector has decided whether there is another attempt.
+func _tell_wait() -> void:
+	if _reconnector.is_running():
+		_set_state(State.WAITING, _why)
 
 
-## What the peer knows of a failure, if it can tell.
-func _failure(otherwise: String) -> String:
-	if not peer.has_method(&"get_connection_error"):
-		return otherwise
-	var error: Dictionary = peer.call(&"get_connection_error")
-	return "%s: %s" % [otherwise, error.message] if error.has("message") else otherwise
-
-
-## The first attempt of all must succeed; who has been in tries again, ever more slowly.
-func _come_back(why: String) -> void:
-	var was_in := state == State.IN or _attempts > 0
-	if not reconnects or not was_in:
-		_end(why)
-		return
-	_hang_up()
-	var longest := minf(LONGEST_PAUSE, FIRST_PAUSE * pow(2.0, _attempts))
-	_attempts += 1
-	# Not all clients of a server that went at the same instant.
-	_timer.start(longest * randf_range(0.5, 1.0))
-	_set_state(State.WAITING, why)
+## `what` happened, and why, as far as the peer knows.
+func _failure(what: String) -> String:
+	if not _close.is_empty():
+		return "%s: %s" % [what, _close]
+	if peer.has_method(&"get_connection_error"):
+		var error: Dictionary = peer.call(&"get_connection_error")
+		if error.has("message"):
+			return "%s: %s" % [what, error.message]
+	return what
 
 
 func _on_peer_disconnected(id: int) -> void:
@@ -210,21 +189,26 @@ func _on_peer_disconnected(id: int) -> void:
 		_referee.remove(id, "left")
 
 
-## Says more about an end than the engine's class can.
-func _watch_closes() -> void:
-	if peer.has_signal(&"peer_closed"):
-		peer.connect(&"peer_closed", _on_peer_closed)
+## A peer that tells, if it is the addon's, why connections end and how far away the others are.
+func _new_peer() -> MultiplayerPeer:
+	_close = ""
+	var made := MioWebSocket.create_peer()
+	if made.has_signal(&"peer_closed"):
+		made.connect(&"peer_closed", _on_peer_closed)
+		made.set(&"heartbeat_interval", HEARTBEAT_SECONDS)
+		made.set(&"heartbeat_on_client", true)
+	return made
 
 
-func _on_peer_closed(id: int, code: int, text: String, _was_clean: bool) -> void:
-	if code == KICKED and not is_server() and _kicked_because.is_empty():
-		_kicked_because = text
-	elif is_server() and code == 1006:
+func _on_peer_closed(id: int, code: int, why: String, was_clean: bool) -> void:
+	if is_server() and not was_clean:
 		_referee.remove(id, "lost the connection")
+	elif not is_server() and was_clean:
+		_close = ("closed with %d %s" % [code, why]).strip_edges()
 
 
 func _end(why: String) -> void:
-	_timer.stop()
+	_reconnector.stop()
 	_hang_up()
 	for part: Node in [_referee, _spectators]:
 		if part != null:

@@ -26,8 +26,9 @@ func direction(me: Player, delta: float) -> Vector2:
 	if _target < 0:
 		return Vector2.ZERO
 	_wobble += delta * (2.0 + 3.0 * _mood)
-	var way := me.place.direction_to(session.room.world.orbs[_target])
-	return way.rotated(0.5 * sin(_wobble)) * lerpf(0.6, 1.0, _mood) + _elbow_room(me)
+	# Not beyond the target, also where frames are rare.
+	var way := (session.room.world.orbs[_target] - me.place) / (Rules.SPEED * maxf(delta, 0.001))
+	return way.limit_length(lerpf(0.6, 1.0, _mood)).rotated(0.5 * sin(_wobble)) + _elbow_room(me)
 
 
 func wants_to_dash(_me: Player) -> bool:

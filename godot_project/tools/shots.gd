@@ -1,12 +1,15 @@
 extends SceneTree
 ## Plays the game by itself and keeps pictures of it: `cargo xtask demo --shots`.
 ##
-## godot --path godot_project --script res://tools/shots.gd -- --folder PATH
+## godot --path godot_project --script res://tools/shots.gd -- --folder PATH --url URL --players N
+##
+## At the URL there is a match of N - 1 bots.
 
-const PLAYERS := 31
 const PORT := 9380
+## Curves of so many seconds.
+const OVERLAY_SECONDS := 40.0
 
-var _arguments := Arguments.new()
+var _arguments := CommandLine.new()
 var _game := Game.new()
 
 
@@ -24,21 +27,35 @@ func _play() -> void:
 	await _until(func() -> bool: return _game.session.state == Session.State.OUT)
 	await _keep("menu_failed")
 
-	_game.host(PORT, "Robin", PLAYERS - 1)
-	_play_along()
-	await _until(func() -> bool: return _game.session.room.world.players.size() == PLAYERS)
-	await _wait(14.0)
-	await _keep("match")
-	_game.screen.overlay.visible = true
-	await _wait(float(_arguments.number("overlay-seconds", 25.0)))
-	await _keep("overlay")
-
-	_game.show_menu("")
 	await _play_as_guest()
+	await _play_as_host()
+	await _lose_connections()
 	quit()
 
 
 func _play_as_guest() -> void:
+	var players := int(_arguments.number("players", 31.0))
+	_game.join(_arguments.text("url", ""), "Robin")
+	await _until(func() -> bool: return _game.session.room.world.players.size() == players)
+	_play_along()
+	await _wait(OVERLAY_SECONDS)
+	await _keep("match")
+	_game.screen.overlay.visible = true
+	await _wait(2.0)
+	await _keep("overlay")
+	_game.show_menu("")
+
+
+func _play_as_host() -> void:
+	_game.host(PORT, "Robin", 8)
+	_play_along()
+	await _until(func() -> bool: return _game.session.room.world.players.size() == 9)
+	await _wait(4.0)
+	await _keep("host")
+	_game.show_menu("")
+
+
+func _lose_connections() -> void:
 	var server := Session.new()
 	root.add_child(server)
 	server.host(PORT + 3, "")

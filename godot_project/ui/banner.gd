@@ -35,6 +35,10 @@ func _init(session: Session) -> void:
 		column.add_child(part)
 
 
+func _draw() -> void:
+	draw_rect(Rect2(Vector2.ZERO, size), Color(Look.NIGHT, 0.6))
+
+
 func _process(_delta: float) -> void:
 	visible = _session.state != Session.State.IN
 	_retry.disabled = _session.state == Session.State.CONNECTING

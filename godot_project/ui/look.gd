@@ -117,6 +117,9 @@ static func _fields(theme: Theme) -> void:
 	for state: StringName in [&"normal", &"hover", &"pressed", &"hover_pressed"]:
 		theme.set_stylebox(state, &"CheckBox", StyleBoxEmpty.new())
 	theme.set_stylebox(&"focus", &"CheckBox", StyleBoxEmpty.new())
+	theme.set_icon(&"unchecked", &"CheckBox", _check(""))
+	theme.set_icon(&"checked", &"CheckBox", _check("M5 10.5 L8.5 14 L15 6.5"))
+	theme.set_constant(&"h_separation", &"CheckBox", Look.GAP)
 
 
 static func _sliders(theme: Theme) -> void:
@@ -131,6 +134,16 @@ static func _sliders(theme: Theme) -> void:
 	for state: StringName in [&"grabber", &"grabber_highlight", &"grabber_pressed"]:
 		theme.set_stylebox(state, &"VScrollBar", bar)
 	theme.set_stylebox(&"scroll", &"VScrollBar", StyleBoxEmpty.new())
+
+
+## A box of a checkbox with a stroke in it.
+static func _check(stroke: String) -> Texture2D:
+	var image := Image.new()
+	image.load_svg_from_string('''<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20">
+		<rect x="1" y="1" width="18" height="18" rx="5" fill="#%s" stroke="#%s"/>
+		<path d="%s" fill="none" stroke="#%s" stroke-width="2.4" stroke-linecap="round"/></svg>''' % [
+			DEEP.to_html(false), MUTED.to_html(false), stroke, MINT.to_html(false)])
+	return ImageTexture.create_from_image(image)
 
 
 static func _ring() -> StyleBoxFlat:

@@ -13,6 +13,7 @@ var _kick := Button.new()
 
 
 func _init() -> void:
+	add_theme_constant_override(&"separation", 8)
 	_rank.custom_minimum_size.x = 20.0
 	_rank.horizontal_alignment = HORIZONTAL_ALIGNMENT_RIGHT
 	_dot.custom_minimum_size = Vector2(10.0, 10.0)

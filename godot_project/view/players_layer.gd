@@ -4,6 +4,8 @@ extends Layer
 
 const TRAIL := 6
 const TRAIL_STEP := 0.035
+## Names keep so far from the edges.
+const EDGE := Vector2(26.0, 20.0)
 
 var _room: Room
 var _font := Look.bold()
@@ -58,6 +60,8 @@ func _draw_eyes(at: Vector2, radius: float, before: Vector2) -> void:
 func _draw_name(player: Player, is_me: bool, is_leader: bool) -> void:
 	var at := lens.point(player.track.place(0.0 if is_me else Rules.DELAY_SECONDS))
 	var over := at - Vector2(0.0, Rules.PLAYER_RADIUS * lens.scale + 7.0)
+	# Also at the edges.
+	over = over.clamp(lens.frame().position + EDGE, lens.frame().end - EDGE)
 	Paint.caption(self, _font, over, player.title, _size, Color.WHITE if is_me else Color(Look.TEXT, 0.9))
 	if is_leader:
 		Paint.crown(self, over - Vector2(0.0, _size + 7.0), 7.0, Look.AMBER)

@@ -14,6 +14,9 @@ use crate::project;
 use crate::scan;
 use crate::workspace::Workspace;
 
+use super::play::Actor;
+
+const BOTS: usize = 30;
 const SIZE: &str = "1280x720";
 /// Pictures are drawn by the processor.
 const SHOTS_LIMIT: Duration = Duration::from_secs(5 * 60);
@@ -35,11 +38,24 @@ pub(super) fn shots(workspace: &Workspace, engine: &Path) -> Result<bool> {
     fs::create_dir_all(&folder)
         .with_context(|| format!("failed to create {}", folder.display()))?;
     let screen = Screen::start()?;
+    let game = workspace.root.join("godot_project");
     let mut command = on_screen(workspace, engine)?;
+
+    // In other processes, which the slow drawing of this one does not keep waiting.
+    let mut server = engine::headless(engine, &game, workspace)?;
+    server.args(["--", "--server", "--port", "0", "--bind", "127.0.0.1"]);
+    let mut server = Actor::serve("server", server, &workspace.target)?;
+    let port = server.port()?.context("the server does not listen")?;
+    let url = format!("ws://127.0.0.1:{port}");
+    let mut bots = engine::headless(engine, &game, workspace)?;
+    bots.args(["--", "--bot", "--url", &url, "--seconds", "600", "--count", &BOTS.to_string()]);
+    let _bots = Process::start(bots, Stderr::Merged).context("failed to start bots")?;
+
     command.env("DISPLAY", &screen.display).env("LIBGL_ALWAYS_SOFTWARE", "1");
     command.args(["--resolution", SIZE, "--rendering-driver", "opengl3"]);
     command.args(["--audio-driver", "Dummy", "--script", "res://tools/shots.gd", "--"]);
     command.arg("--folder").arg(&folder);
+    command.args(["--url", &url, "--players", &(BOTS + 1).to_string()]);
     let outcome = process::run("shots", command, SHOTS_LIMIT, Stderr::Merged, Echo::Live)?;
     let mut problems = scan::scan(&outcome.lines).problems;
     problems.extend(outcome.end.problem());

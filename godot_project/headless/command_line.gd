@@ -1,4 +1,4 @@
-class_name Arguments
+class_name CommandLine
 extends RefCounted
 ## What the command line says after its `--`: `--flag`, `--key value` or `--key=value`.
 
