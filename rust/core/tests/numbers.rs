@@ -21,6 +21,18 @@ fn closes(node: &Node) -> Vec<(u16, u64)> {
     node.peer.stats.closes.entries().collect()
 }
 
+/// A server and its client.
+fn pair() -> (Node, Node) {
+    let mut server = Node::server();
+    let mut client = Node::client(server.port());
+    eventually(|| {
+        server.poll();
+        client.poll();
+        client.is_connected() && server.peer.peers() == 1
+    });
+    (server, client)
+}
+
 /// As many as have joined are in or have gone.
 #[track_caller]
 fn adds_up(node: &Node) {
@@ -65,13 +77,7 @@ fn packets_payload_and_the_bytes_of_the_socket_are_counted_for_a_peer() {
 
 #[test]
 fn both_ends_of_ours_count_the_same() {
-    let mut server = Node::server();
-    let mut client = Node::client(server.port());
-    eventually(|| {
-        server.poll();
-        client.poll();
-        client.is_connected() && server.peer.peers() == 1
-    });
+    let (mut server, mut client) = pair();
     let id = client.peer.unique_id();
     for size in [1, 200, 70_000] {
         client.put(1, &vec![1; size]).unwrap_or_default();
@@ -133,13 +139,7 @@ fn totals_keep_what_went_over_connections_that_have_ended() {
 #[test]
 fn a_client_counts_the_end_of_its_connection_once() {
     for by_server in [true, false] {
-        let mut server = Node::server();
-        let mut client = Node::client(server.port());
-        eventually(|| {
-            server.poll();
-            client.poll();
-            client.is_connected() && server.peer.peers() == 1
-        });
+        let (mut server, mut client) = pair();
         if by_server {
             server.peer.disconnect_peer(client.peer.unique_id(), false).unwrap();
             server.peer.flush();

@@ -75,8 +75,7 @@ impl MioWebSocketMultiplayerPeer {
     /// accepted, and their bytes; `packets_received` and `bytes_received` those that have arrived.
     /// The id that a server sends first is none of them. `wire_bytes_sent` and
     /// `wire_bytes_received` are the bytes that went through the socket, with everything around the
-    /// packets: TLS, the upgrade, frame headers, pings. For a stream that was handed over with
-    /// [method MioWebSocketServer.accept_stream], they are what went through that stream.
+    /// packets: TLS, the upgrade, frame headers, pings.
     /// `queued_packets` and `queued_bytes` wait for the operating system to take them, as they count
     /// for [member max_queued_packets] and [member outbound_buffer_size]; `packets_refused` and
     /// `packets_dropped` had no room (see [member overflow_policy] and [member drop_stale_packets]).
