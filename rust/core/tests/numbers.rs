@@ -161,7 +161,7 @@ fn what_waits_is_counted_and_what_had_no_room() {
         peer.config.drop_stale_packets = true;
         peer.config.outbound_buffer_size = 100_500;
     });
-    let (_slow, id) = server.join_slow();
+    let (mut slow, id) = server.join_slow();
     let (_other, other) = server.join_raw();
     let mut accepted = 0_u64;
     while server.put(id, &numbered(0, 1000)).is_ok() {
@@ -185,6 +185,14 @@ fn what_waits_is_counted_and_what_had_no_room() {
     let snapshot = server.peer.snapshot();
     assert_eq!((snapshot.counts.packets_refused, snapshot.counts.packets_dropped), (1, 2));
     assert_eq!((snapshot.peers, snapshot.queued), (2, stats.queued));
+    // What was held goes out when the rest is through.
+    let _slow = server.run(std::thread::spawn(move || {
+        while slow.frame().unwrap().1 != b"held" {}
+        slow
+    }));
+    let stats = server.peer.peer_stats(id, server.clock).unwrap();
+    assert_eq!((stats.traffic.packets_sent, stats.queued), (accepted + 1, Queued::default()));
+    assert_eq!(stats.traffic.bytes_sent, accepted * 1000 + 4);
 }
 
 #[test]
