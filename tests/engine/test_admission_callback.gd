@@ -47,6 +47,7 @@ func _initialize() -> void:
 		return
 	_property()
 	_says_all()
+	_lets_go()
 	_later()
 	_rejects()
 	_wrong_arguments()
@@ -118,8 +119,25 @@ func _says_all() -> void:
 	t.equal("and gone with its peer", _server.get_peer_request(id), null)
 	t.equal("what it says can still be asked", request.get_path(), "/play/%C3%A9")
 	_close()
-	# The array of the doorman was the last to hold it.
-	t.equal("nobody else holds it", request.get_reference_count(), 2)
+
+
+## The server lets go of a request with its peer, however that goes.
+func _lets_go() -> void:
+	var ends := {
+		"leaves": func(raw: Raw) -> void: raw.tcp.disconnect_from_host(),
+		"is disconnected": func(_raw: Raw) -> void: _server.disconnect_peer(int(_events[0])),
+		"is forced out": func(_raw: Raw) -> void: _server.disconnect_peer(int(_events[0]), true),
+		"is there when the server is closed": func(_raw: Raw) -> void: _server.close(),
+	}
+	for how: String in ends:
+		_open(func(request: MioWebSocketRequest) -> void: request.accept())
+		var raw := _ask()
+		t.check("a client is in that " + how, _is_in(raw))
+		var held := _last().get_reference_count()
+		ends[how].call(raw)
+		t.pump([_server], func() -> bool: return _last().get_reference_count() < held, 1000)
+		t.equal("its request is let go of", _last().get_reference_count(), held - 1)
+		_close()
 
 
 func _later() -> void:
