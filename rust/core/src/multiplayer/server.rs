@@ -192,7 +192,7 @@ impl Server {
     fn advance_drain(&mut self, now: Instant, inbox: &mut Inbox) {
         let Some(drain) = &mut self.drain else { return };
         if drain.is_due(now) {
-            for (order, peer) in self.peers.iter().filter(|(_, peer)| !peer.is_gone) {
+            for (order, peer) in &self.peers {
                 peer.connection.borrow_mut().close(i32::from(drain.code), &drain.reason);
                 self.gone_next.push(*order);
             }
