@@ -124,6 +124,17 @@ func _stopped() -> void:
 	t.check("it waits", await _until(func() -> bool: return _reconnector.get_wait() > 0.0), _told)
 	_reconnector.stop()
 	t.equal("stop() ends a wait", [_reconnector.get_wait(), _reconnector.is_running()], [0.0, false])
+	# A wait of before does not end in an attempt of now.
+	_reconnector.max_delay = 0.3
+	_reconnector.start(_client.api, _make_peer)
+	await _until(func() -> bool: return _reconnector.get_wait() > 0.0)
+	_reconnector.stop()
+	_told.clear()
+	_reconnector.max_delay = 1000.0
+	_reconnector.start(_client.api, _make_peer)
+	await _frames(30)
+	t.equal("also when it is started again", _told, [1])
+	_reconnector.stop()
 	await _close()
 	# While it is connected.
 	await _connect()
