@@ -70,8 +70,8 @@ var _status := 0
 
 
 ## Makes the first attempt, and others until [method stop] is called or one of the limits is reached. [param api] is
-## mostly [member Node.multiplayer]; if the game sets another peer there, or none, the reconnector stops. [param
-## make_peer] is called for each attempt, without arguments, and returns a new [MultiplayerPeer] whose
+## mostly [member Node.multiplayer]; if the game sets another peer there, or none, the reconnector stops.
+## [param make_peer] is called for each attempt, without arguments, and returns a new [MultiplayerPeer] whose
 ## [code]create_client[/code] has been called; or [code]null[/code] to give up.
 func start(api: MultiplayerAPI, make_peer: Callable) -> void:
 	stop()

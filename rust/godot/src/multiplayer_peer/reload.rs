@@ -34,8 +34,8 @@ impl MioWebSocketMultiplayerPeer {
     /// # Or the peer finds that out:
     /// peer.tls_reload_interval = 60.0
     /// ```
-    /// Returns [constant ERR_UNCONFIGURED] unless this is a server that speaks TLS, and [constant
-    /// ERR_INVALID_PARAMETER] for a certificate or key that cannot be read or used, or that do not
+    /// Returns [constant ERR_UNCONFIGURED] unless this is a server that speaks TLS, and
+    /// [constant ERR_INVALID_PARAMETER] for a certificate or key that cannot be read or used, or that do not
     /// belong together: then the one in use stays, and the log says what is wrong.
     #[func]
     fn reload_tls(
