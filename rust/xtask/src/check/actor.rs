@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -11,9 +13,13 @@ use crate::process::{self, Echo, Process, Stderr, describe};
 use crate::report::{GREEN, RED, Tally, paint};
 use crate::scan;
 
+use super::scenes::lock;
+
 /// An engine takes a second or two to start, more when two others do.
 const START_LIMIT: Duration = Duration::from_secs(30);
 const END_LIMIT: Duration = Duration::from_secs(10);
+/// Jobs at a time. More would make the machine's load part of the result.
+const AT_ONCE: usize = 2;
 const TICK: Duration = Duration::from_millis(20);
 
 /// How a process went: its cases, and all it said if one failed.
@@ -64,6 +70,34 @@ pub(super) fn run(name: &str, command: Command, limit: Duration) -> Result<Run> 
         run.problems.push("it printed no PASS line".to_owned());
     }
     Ok(run)
+}
+
+/// Plays jobs, a few at a time. What each came to is printed when it is done.
+pub(super) fn play_all<Job: Sync>(
+    jobs: &[Job],
+    name: impl Fn(&Job) -> &str + Sync,
+    play: impl Fn(&Job) -> Result<Vec<Run>> + Sync,
+) -> Tally {
+    let waiting = Mutex::new(jobs.iter());
+    let tally = Mutex::new(Tally::default());
+    let play_waiting = || {
+        loop {
+            // In a statement of its own, so that the lock is not held during the job.
+            let job = lock(&waiting).next();
+            let Some(job) = job else { break };
+            let runs = play(job)
+                .unwrap_or_else(|error| vec![Run::failed(name(job), format!("{error:#}"))]);
+            // Held while printing: a log stays in one piece.
+            let mut tally = lock(&tally);
+            runs.iter().for_each(|run| tally.add(run.tell()));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(play_waiting);
+        }
+    });
+    *lock(&tally)
 }
 
 /// A process that writes where it listens into a file, and ends when that file is taken away.
@@ -144,7 +178,7 @@ impl Server {
             Ok(Some(line)) => self.log.push(line),
             Ok(None) => (),
             // Its output is closed, but it lives on: do not spin.
-            Err(_) => std::thread::sleep(TICK),
+            Err(_) => thread::sleep(TICK),
         }
         self.ended = self.process.ended()?;
         Ok(self.ended.is_none())

@@ -11,7 +11,6 @@ pub(super) mod tools;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
@@ -22,12 +21,11 @@ use crate::engine;
 use crate::library::{self, Profile};
 use crate::process::{Process, Stderr};
 use crate::project;
-use crate::report::{Tally, Verdict};
+use crate::report::Verdict;
 use crate::workspace::Workspace;
 
 use self::tools::Tools;
 use super::actor::{self, Run, Server};
-use super::scenes::lock;
 
 /// The scripts of both sides.
 const SCRIPTS: &str = "tests/interop";
@@ -35,8 +33,6 @@ const SCRIPTS: &str = "tests/interop";
 const SCRAPE_CONFIG: &str = "godot_project/examples/status/prometheus.yml";
 /// For the cases of one script, which take seconds.
 const LIMIT: Duration = Duration::from_secs(60);
-/// More would make the machine's load part of the result.
-const AT_ONCE: usize = 2;
 
 /// Cases that need the same programs.
 struct Job {
@@ -142,7 +138,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Verdict> {
     }
     let stage = Stage { workspace, engine, project, certificates, folder, tools };
 
-    let tally = stage.play(&jobs);
+    let tally = actor::play_all(&jobs, |job| job.name, |job| (job.run)(&stage));
     for screenshot in screenshots.iter().filter(|screenshot| screenshot.exists()) {
         println!("screenshot: {}", screenshot.display());
     }
@@ -160,30 +156,6 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    /// A few jobs at a time. What they came to is printed when they are done.
-    fn play(&self, jobs: &[&Job]) -> Tally {
-        let waiting = Mutex::new(jobs.iter());
-        let tally = Mutex::new(Tally::default());
-        let play_all = || {
-            loop {
-                // In a statement of its own, so that the lock is not held during the job.
-                let job = lock(&waiting).next();
-                let Some(job) = job else { break };
-                let runs = (job.run)(self)
-                    .unwrap_or_else(|error| vec![Run::failed(job.name, format!("{error:#}"))]);
-                // Held while printing: a log stays in one piece.
-                let mut tally = lock(&tally);
-                runs.iter().for_each(|run| tally.add(run.tell()));
-            }
-        };
-        thread::scope(|scope| {
-            for _ in 0..AT_ONCE {
-                scope.spawn(play_all);
-            }
-        });
-        *lock(&tally)
-    }
-
     /// The cases of a script that is a client of servers of ours: the multiplayer server and the
     /// plain one, each with and without TLS.
     fn clients(&self, name: &str, mut command: Command) -> Result<Vec<Run>> {

@@ -12,8 +12,6 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -29,14 +27,11 @@ use crate::workspace::Workspace;
 use self::front::Front;
 use super::actor::{self, Run, Server};
 use super::interop::tools::{Tools, program};
-use super::scenes::lock;
 
 /// The project and the scripts.
 const PROJECT: &str = "tests/proxies";
 /// For all that players do behind one proxy.
 const LIMIT: Duration = Duration::from_secs(120);
-/// More would make the machine's load part of the result.
-const AT_ONCE: usize = 2;
 /// Silence, in seconds, after which proxies end a connection here. More than anything takes that is
 /// not about silence.
 const IDLE: u32 = 6;
@@ -77,7 +72,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Verdict> {
     project::prepare(workspace, &engine, &project)?;
     let certificates = certificates::folder(workspace)?;
     let stage = Stage { workspace, engine, project, certificates, python };
-    tally.add(stage.play(&jobs));
+    tally.add(actor::play_all(&jobs, |front| front.name, |front| stage.play_behind(front)));
     Ok(Verdict::Counted(tally))
 }
 
@@ -91,31 +86,6 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    /// A few jobs at a time. What they came to is printed when they are done.
-    fn play(&self, jobs: &[&Front]) -> Tally {
-        let waiting = Mutex::new(jobs.iter());
-        let tally = Mutex::new(Tally::default());
-        let play_all = || {
-            loop {
-                // In a statement of its own, so that the lock is not held during the job.
-                let job = lock(&waiting).next();
-                let Some(front) = job else { break };
-                let runs = self
-                    .play_behind(front)
-                    .unwrap_or_else(|error| vec![Run::failed(front.name, format!("{error:#}"))]);
-                // Held while printing: a log stays in one piece.
-                let mut tally = lock(&tally);
-                runs.iter().for_each(|run| tally.add(run.tell()));
-            }
-        };
-        thread::scope(|scope| {
-            for _ in 0..AT_ONCE {
-                scope.spawn(play_all);
-            }
-        });
-        *lock(&tally)
-    }
-
     /// Two servers, a proxy in front of them, and players.
     fn play_behind(&self, front: &Front) -> Result<Vec<Run>> {
         let folder = self.workspace.target.join("proxies").join(front.name);
