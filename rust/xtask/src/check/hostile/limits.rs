@@ -48,6 +48,17 @@ pub(super) const CASES: &[Case] = &[
         counters: &["refused_origin"],
         ..USUAL
     },
+    Case {
+        name: "proxy_protocol",
+        server: &[
+            "--set=trusted_proxies=PackedStringArray(\"127.0.1.0/24\")",
+            "--set=proxy_protocol=1",
+        ],
+        attack: lying_about_addresses,
+        errors: &["the PROXY header"],
+        counters: &["refused_proxy"],
+        ..USUAL
+    },
     Case { name: "max_fragments", attack: fragments, counters: &["closed_fragments"], ..USUAL },
     Case {
         name: "inbound_packets_per_second",
@@ -136,6 +147,33 @@ fn unwelcome(target: &Target, request: &[u8], status: u16) -> Result<Deeds> {
         client.read_to_end()
     })?;
     Ok(vec![(done.len(), "requests, all refused")])
+}
+
+/// PROXY headers that are none, from where they are believed, and good ones from elsewhere.
+fn lying_about_addresses(target: &Target) -> Result<Deeds> {
+    const GOOD: &[u8] = b"PROXY TCP4 192.0.2.1 127.0.0.1 4711 443\r\n";
+    const VERSION_2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11";
+    let endless = [b"PROXY ", &[b'x'; 4000][..]].concat();
+    let large = [VERSION_2, b"\xff\xff"].concat();
+    let short = [VERSION_2, b"\0\x03abc"].concat();
+    let malformed: [&[u8]; 5] =
+        [b"PROXY TCP4 a b c d\r\n", b"PROXY TCP5 \r\n", &endless, &large, &short];
+    let count = 300 * target.factor;
+    crowd(count, |index| target.ask(malformed[index % malformed.len()])?.read_to_end())?;
+    let good = [GOOD, &request(&[])].concat();
+    let stranger = Ipv4Addr::new(127, 0, 2, 1);
+    crowd(count, |_| target.ask_from(stranger, &good)?.read_to_end())?;
+    let honest = crowd(count, |_| {
+        let mut client = target.ask(&good)?;
+        client.expect_upgrade()?;
+        Ok(client)
+    })?;
+    honest.into_iter().try_for_each(Client::reset)?;
+    Ok(vec![
+        (count, "malformed PROXY headers"),
+        (count, "PROXY headers of strangers, all refused"),
+        (count, "PROXY headers of a proxy, all let in"),
+    ])
 }
 
 /// 65536 fragments are allowed, which no honest message has.
