@@ -252,7 +252,8 @@ impl WebSocket {
 
     /// Appends a pong that had no room; to be called when `outbox` has been written out.
     pub fn resume(&mut self, outbox: &mut Outbox) {
-        if let Some(payload) = self.owed_pong.take() {
+        // RFC 6455, section 5.5.1: nothing after a close frame.
+        if let Some(payload) = self.owed_pong.take().filter(|_| self.state == State::Open) {
             self.push_frame(OpCode::Control(Control::Pong), &payload, outbox);
         }
     }
@@ -504,6 +505,19 @@ mod tests {
         drain(&mut pair.to_client);
         pair.server.resume(&mut pair.to_client);
         assert_eq!(pair.to_client.bytes().len(), 127, "the newest ping is answered");
+    }
+
+    #[test]
+    fn a_pong_that_had_no_room_does_not_follow_a_close_frame() {
+        let mut pair = Pair::new(100);
+        for _ in 0..1000 {
+            pair.client.push_frame(OpCode::Control(Control::Ping), &[7; 125], &mut pair.to_server);
+        }
+        pair.server_receives();
+        pair.server.close(&CloseFrame::new(close::NORMAL, ""), &mut pair.to_client);
+        drain(&mut pair.to_client);
+        pair.server.resume(&mut pair.to_client);
+        assert!(pair.to_client.is_empty());
     }
 
     #[test]

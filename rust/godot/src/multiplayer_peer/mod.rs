@@ -70,6 +70,11 @@ use accessors;
 /// ```
 /// All work is done in [method MultiplayerPeer.poll], without waiting and without threads; what it
 /// costs grows with the traffic, not with the number of peers. To be used on the main thread.
+///
+/// While somebody works on the extension, the editor may load it anew with connections open: they end
+/// as by [method MultiplayerPeer.close], and all objects of its classes begin anew, without their
+/// settings. Code cannot be unloaded while it runs, so a handler of a signal of this class must not
+/// call [method GDExtensionManager.reload_extension] for it, but may defer the call.
 #[derive(GodotClass)]
 #[class(tool, init, base = MultiplayerPeerExtension)]
 pub(crate) struct MioWebSocketMultiplayerPeer {
