@@ -16,9 +16,11 @@ pub fn certificate_blocks(pem: &str) -> Vec<&str> {
     let mut rest = pem;
     while let Some(start) = rest.find(BEGIN) {
         rest = &rest[start..];
-        let Some(end) = rest.find(END) else { break };
-        blocks.push(&rest[..end + END.len()]);
-        rest = &rest[end + END.len()..];
+        // Behind the line, which ends as the other one begins.
+        let Some(inner) = rest[BEGIN.len()..].find(END) else { break };
+        let (block, behind) = rest.split_at(BEGIN.len() + inner + END.len());
+        blocks.push(block);
+        rest = behind;
     }
     blocks
 }
