@@ -88,7 +88,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> 
     for target in targets {
         let library = match &arguments.prebuilt {
             Some(folder) => prebuilt(workspace, folder, target),
-            None => build::build(workspace, target),
+            None => built(workspace, target),
         };
         match library {
             Ok(bytes) => libraries.push((target, bytes)),
@@ -124,7 +124,7 @@ pub(crate) fn lacks(workspace: &Workspace) -> Option<String> {
 /// Packs the library for this machine alone; the archive.
 pub(crate) fn for_host(workspace: &Workspace) -> Result<PathBuf> {
     let target = Target::host().context("the addon has no library for this machine's system")?;
-    let library = build::build(workspace, target)?;
+    let library = built(workspace, target)?;
     pack(workspace, vec![(target, library)])
 }
 
@@ -147,6 +147,18 @@ fn chosen(choices: &[Choice]) -> Result<Vec<Target>> {
     Ok(targets)
 }
 
+/// The library for `target`, built. It is kept for `--prebuilt` of another machine too.
+fn built(workspace: &Workspace, target: Target) -> Result<Vec<u8>> {
+    let bytes = build::build(workspace, target)?;
+    let text = manifest(workspace)?;
+    let name = Path::new(library(&text, target)?).file_name();
+    let kept = folder(workspace).join("libraries");
+    fs::create_dir_all(&kept).with_context(|| format!("failed to create {}", kept.display()))?;
+    let file = kept.join(name.context("the library has no name")?);
+    fs::write(&file, &bytes).with_context(|| format!("failed to write {}", file.display()))?;
+    Ok(bytes)
+}
+
 /// The library for `target` in `folder`, under the name that it has in the addon.
 fn prebuilt(workspace: &Workspace, folder: &Path, target: Target) -> Result<Vec<u8>> {
     let text = manifest(workspace)?;
@@ -163,8 +175,7 @@ fn prebuilt(workspace: &Workspace, folder: &Path, target: Target) -> Result<Vec<
     Ok(bytes)
 }
 
-/// Packs `libraries` with all else that users get. The libraries are kept beside the archive too,
-/// where `--prebuilt` of another machine can have them.
+/// Packs `libraries` with all else that users get.
 fn pack(workspace: &Workspace, libraries: Vec<(Target, Vec<u8>)>) -> Result<PathBuf> {
     let text = manifest(workspace)?;
     let targets: Vec<Target> = libraries.iter().map(|(target, _)| *target).collect();
@@ -172,13 +183,8 @@ fn pack(workspace: &Workspace, libraries: Vec<(Target, Vec<u8>)>) -> Result<Path
     entries.push(entry(MANIFEST, manifest::shipped(&text, &targets)?));
     entries.push(entry("THIRD_PARTY_NOTICES.txt", notices::write(workspace, &targets)?));
 
-    let kept = folder(workspace).join("libraries");
-    fs::create_dir_all(&kept).with_context(|| format!("failed to create {}", kept.display()))?;
     for (target, content) in libraries {
-        let path = library(&text, target)?;
-        let name = Path::new(path).file_name().context("the library has no name")?;
-        fs::write(kept.join(name), &content)?;
-        entries.push(entry(path, content));
+        entries.push(entry(library(&text, target)?, content));
     }
 
     let name = format!("mio_websocket-{}.zip", env!("CARGO_PKG_VERSION"));
