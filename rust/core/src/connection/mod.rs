@@ -12,13 +12,13 @@ mod phases;
 mod proxied;
 mod report;
 mod request;
+mod sending;
 mod stale;
 mod target;
 mod upgrade;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -38,17 +38,17 @@ pub use self::stale::Delivery;
 use self::stale::Stale;
 pub use self::target::Target;
 use crate::admission::{Door, Place};
-use crate::config::{ConnectionConfig, OverflowPolicy, PhaseTimeouts, PollBudget};
+use crate::config::{ConnectionConfig, PhaseTimeouts, PollBudget};
 use crate::dial::Dial;
-use crate::error::{Error, Failure, Phase};
-use crate::memory::{self, Charge};
+use crate::error::{Failure, Phase};
+use crate::memory::Charge;
 use crate::outbox::Outbox;
 use crate::stats::RoundTrip;
 use crate::tls::ClientTls;
 use crate::transport::{Scratch, Transport};
 use crate::upgrade::{AnswerReader, Body, RequestReader};
 use crate::url::Url;
-use crate::websocket::{self, CloseFrame, Kind, Message, Role, WebSocket};
+use crate::websocket::{self, CloseFrame, Message, Role, WebSocket};
 
 /// A connection that its reactor and its owner share.
 pub type SharedConnection = Rc<RefCell<Connection>>;
@@ -333,153 +333,6 @@ impl Connection {
         }
     }
 
-    /// Queues a message. It leaves with the next [`Connection::flush`], or at once when
-    /// `flush_threshold` bytes wait.
-    ///
-    /// # Errors
-    /// [`Error::NotOpen`]; [`Error::OutOfMemory`] when `outbound_buffer_size` or
-    /// `max_queued_packets`, or [`Error::MemoryLimit`] when the memory limit, leaves no room even
-    /// after the kernel has taken what it can. With [`OverflowPolicy::Disconnect`] a connection
-    /// without room is closed and so not open; but not for a message that would never fit.
-    pub fn send(&mut self, kind: Kind, payload: &[u8]) -> Result<(), Error> {
-        let queued = self.queue(kind, payload);
-        let disconnects = self.config.overflow_policy == OverflowPolicy::Disconnect;
-        if disconnects && is_full(&queued) && self.is_congested() && self.can_hold(payload.len()) {
-            self.failure.get_or_insert(Failure::Overflow);
-            self.close(i32::from(websocket::close::TRY_AGAIN_LATER), "Reads too slowly");
-            return Err(Error::NotOpen);
-        }
-        queued
-    }
-
-    /// Queues a packet, as [`Connection::send`] does; but with `drop_stale_packets` one that need
-    /// not be delivered is dropped or held back while the other side reads too slowly, which is no
-    /// error. [`Connection::take_dropped`] tells how many that were.
-    ///
-    /// # Errors
-    /// As [`Connection::send`].
-    pub fn send_as(&mut self, delivery: Delivery, payload: &[u8]) -> Result<(), Error> {
-        if delivery == Delivery::Reliable || !self.config.drop_stale_packets {
-            return self.send(Kind::Binary, payload);
-        }
-        if self.state() != State::Open {
-            return Err(Error::NotOpen);
-        }
-        if !self.is_congested() {
-            let queued = self.queue(Kind::Binary, payload);
-            // Queueing has found out that the kernel takes nothing any more.
-            if !(is_full(&queued) && self.is_congested() && self.can_hold(payload.len())) {
-                return queued;
-            }
-        }
-        let stale = self.stale.get_or_insert_default();
-        match delivery {
-            Delivery::UnreliableOrdered { channel } => {
-                let (outbox, config) = (&self.outbox, &self.config);
-                stale.hold(channel, payload, |count, size| fits(outbox, config, count, size));
-            }
-            _ => stale.drop_one(),
-        }
-        Ok(())
-    }
-
-    /// Packets that [`Connection::send_as`] accepted and that have been dropped since the last call.
-    pub fn take_dropped(&mut self) -> u64 {
-        let dropped = self.stale.as_mut().map_or(0, |stale| stale.take_dropped());
-        self.numbers.packets_dropped += dropped;
-        dropped
-    }
-
-    fn queue(&mut self, kind: Kind, payload: &[u8]) -> Result<(), Error> {
-        if self.state() != State::Open {
-            return Err(Error::NotOpen);
-        }
-        if self.refusal(payload.len()).is_some() {
-            self.flush();
-            if self.state() != State::Open {
-                return Err(Error::NotOpen);
-            }
-            let can_hold = self.can_hold(payload.len());
-            while let Some(refusal) = self.refusal(payload.len()) {
-                // What may be lost makes room for what may not.
-                let stale = self.stale.as_mut().filter(|_| can_hold);
-                if !stale.is_some_and(|stale| stale.drop_oldest()) {
-                    return Err(refusal);
-                }
-            }
-        }
-        self.push(kind, payload);
-        self.numbers.count_sent(payload.len());
-        Ok(())
-    }
-
-    /// Queues a client's id. The limits do not count it, since nothing works without it.
-    pub(crate) fn send_id(&mut self, id: i32) {
-        self.push(Kind::Binary, &id.to_le_bytes());
-        if let Some(greeting) = &mut self.greeting {
-            greeting.end = self.outbox.end();
-        }
-    }
-
-    fn push(&mut self, kind: Kind, payload: &[u8]) {
-        if let Stage::Open(socket) = &self.stage {
-            socket.send(kind, payload, &mut self.outbox);
-        }
-        if self.outbox.bytes().len() >= self.config.flush_threshold && !self.write_blocked {
-            self.flush();
-        }
-    }
-
-    /// Hands what waits to the kernel, as far as it takes it.
-    pub fn flush(&mut self) {
-        // TLS may still hold bytes; to fail with them again and again would be noted each time.
-        if self.broken.is_some() {
-            return;
-        }
-        while let (Some(transport), false) = (&mut self.transport, self.outbox.is_empty()) {
-            let written = transport.write(self.outbox.bytes());
-            let was_blocked = std::mem::replace(&mut self.write_blocked, written.is_err());
-            match written {
-                Ok(count) => {
-                    // There is room because something has arrived on the other side.
-                    self.heard |= was_blocked;
-                    self.outbox.written(count);
-                    let position = self.outbox.position();
-                    self.greeting.take_if(|greeting| position >= greeting.end);
-                    if let (true, Stage::Open(socket)) = (self.outbox.is_empty(), &mut self.stage) {
-                        socket.resume(&mut self.outbox);
-                        for packet in self.stale.iter_mut().flat_map(|stale| stale.take()) {
-                            socket.send(Kind::Binary, &packet, &mut self.outbox);
-                            self.numbers.count_sent(packet.len());
-                        }
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return self.break_off(&error),
-            }
-        }
-        match self.transport.as_mut().map(Transport::write_out) {
-            Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return,
-            Some(Err(error)) => return self.break_off(&error),
-            _ => {}
-        }
-        match (&self.stage, &mut self.transport) {
-            // It has no half that could be ended alone.
-            (Stage::Ending, Some(transport)) if transport.is_foreign() => self.drop_stream(),
-            (Stage::Ending, Some(transport)) => transport.end_writing(),
-            _ => {}
-        }
-    }
-
-    /// Asks the reactor to flush this connection when it flushes next.
-    pub fn flush_later(&mut self) {
-        let tls_waits = self.transport.as_ref().is_some_and(Transport::wants_write);
-        if !self.outbox.is_empty() || tls_waits {
-            self.call_attention();
-        }
-    }
-
     /// The oldest message that has not been taken.
     pub fn receive(&mut self) -> Option<Message> {
         let message = self.inbox.pop_front()?;
@@ -509,45 +362,6 @@ impl Connection {
         self.call_attention();
     }
 
-    /// Starts the closing handshake with `code` (0: none) and `reason`; below 0 the stream is ended
-    /// without one. Messages that have not been taken are dropped. A connection that is not open
-    /// yet is given up; one that is closing or closed stays as it is.
-    pub fn close(&mut self, code: i32, reason: &str) {
-        self.inbox.clear();
-        self.inbox_bytes = 0;
-        self.forget_held();
-        match (&mut self.stage, u16::try_from(code)) {
-            (Stage::Open(socket), Ok(code)) => {
-                let frame = CloseFrame::new(code, reason);
-                if socket.state() == websocket::State::Open {
-                    socket.close(&frame, &mut self.outbox);
-                    self.own_close = self.failure.is_none().then(|| Box::new(frame));
-                }
-                self.flush();
-                self.call_attention();
-            }
-            (Stage::Ending | Stage::Closed, _) => {}
-            _ => self.drop_stream(),
-        }
-    }
-
-    /// Leaves the connection: what is queued is still written, then the stream is ended, in later
-    /// polls if it has to be.
-    pub fn leave(&mut self) {
-        match self.stage {
-            Stage::Open(_) => self.end(),
-            Stage::Ending | Stage::Closed => {}
-            _ => self.drop_stream(),
-        }
-    }
-
-    /// Ends the connection within this call: what the kernel does not take now is lost.
-    pub fn leave_now(&mut self) {
-        self.leave();
-        self.flush();
-        self.drop_stream();
-    }
-
     /// Sends a ping every `interval` (zero: never) while open.
     pub fn set_heartbeat(&mut self, interval: Duration) {
         self.heartbeat = (!interval.is_zero()).then(|| Heartbeat::new(interval));
@@ -566,13 +380,6 @@ impl Connection {
         own.inbound_buffer_size = config.inbound_buffer_size;
         own.outbound_buffer_size = config.outbound_buffer_size;
         own.max_queued_packets = config.max_queued_packets;
-    }
-
-    /// Payload bytes of messages that are not completely written, and of packets held back; 0
-    /// unless open.
-    #[must_use]
-    pub fn buffered(&self) -> usize {
-        self.queued().bytes
     }
 
     /// Turns delaying of small segments off (the default) or on; false without a socket.
@@ -634,48 +441,6 @@ impl Connection {
         self.place.take()
     }
 
-    /// Gives up a handshake for newer ones; what is being refused has its answer and goes at once.
-    pub(crate) fn displace(&mut self) {
-        let failure = Failure::Displaced(self.phase());
-        self.failure.get_or_insert(failure);
-        self.leave_now();
-    }
-
-    /// Ends the connection because its first message is not an id, or because none has come in time.
-    pub(crate) fn leave_without_id(&mut self, failure: Failure) {
-        self.failure = Some(failure);
-        self.close(i32::from(websocket::close::NORMAL), "");
-    }
-
-    /// Why a message of `payload` bytes does not fit into the queue.
-    fn refusal(&self, payload: usize) -> Option<Error> {
-        let (packets, bytes) = self.held();
-        if !fits(&self.outbox, &self.config, packets + 1, bytes + payload) {
-            Some(Error::OutOfMemory { size: payload, peers: "the peer".to_owned() })
-        } else if payload > self.outbox.memory_room() {
-            let (used, limit) = (memory::used(), memory::limit());
-            Some(Error::MemoryLimit { size: payload, used, limit })
-        } else {
-            None
-        }
-    }
-
-    /// Whether a message of `payload` bytes fits into an empty queue.
-    fn can_hold(&self, payload: usize) -> bool {
-        let size = usize::try_from(self.config.outbound_buffer_size).unwrap_or(0);
-        size == 0 || payload <= size
-    }
-
-    /// Packets that are held back, and their bytes.
-    fn held(&self) -> (usize, usize) {
-        self.stale.as_ref().map_or((0, 0), |stale| stale.size())
-    }
-
-    /// Whether the kernel takes nothing at present and bytes wait.
-    fn is_congested(&self) -> bool {
-        self.write_blocked && !self.outbox.is_empty()
-    }
-
     /// Bytes that have arrived and are not taken.
     fn received(&self) -> usize {
         self.unread.len() + self.incomplete() + self.inbox_bytes
@@ -687,13 +452,6 @@ impl Connection {
             Stage::Open(socket) => socket.incomplete(),
             _ => 0,
         }
-    }
-
-    /// Ends the connection to make room for others.
-    pub(crate) fn shed(&mut self) {
-        self.failure.get_or_insert(Failure::Memory);
-        self.close(i32::from(websocket::close::TRY_AGAIN_LATER), "Out of memory");
-        self.leave_now();
     }
 
     fn count_memory(&mut self) {
@@ -711,74 +469,12 @@ impl Connection {
         }
     }
 
-    fn fail(&mut self, failure: Failure) {
-        self.failure.get_or_insert(failure);
-        self.drop_stream();
-    }
-
-    /// Nothing more can be written. What the other side sent before it went is still read.
-    fn break_off(&mut self, error: &io::Error) {
-        self.broken = Some(Failure::of_stream(self.phase(), error));
-        self.outbox.clear();
-        self.forget_held();
-        self.read_ended = true;
-        self.call_attention();
-    }
-
-    /// Goes over to writing what is left and ending the stream.
-    fn end(&mut self) {
-        self.stage = Stage::Ending;
-        self.limit = None;
-        self.phases = None;
-        self.greeting = None;
-        self.place = None;
-        self.unread = BytesMut::new();
-        self.forget_held();
-        self.call_attention();
-    }
-
-    fn drop_stream(&mut self) {
-        if let Stage::Asking(asking) = &self.stage {
-            self.refusal = asking.refusal.as_ref().map(|body| body.text(&self.unread).into());
-        }
-        self.stage = Stage::Closed;
-        self.limit = None;
-        self.phases = None;
-        self.greeting = None;
-        self.place = None;
-        self.outbox.clear();
-        self.unread = BytesMut::new();
-        self.forget_held();
-        if let Some(transport) = self.transport.take() {
-            self.numbers.wire = transport.end();
-        }
-        self.call_attention();
-    }
-
-    /// Drops packets that are held back and cannot be sent any more, and counts anew what is left.
-    fn forget_held(&mut self) {
-        if let Some(stale) = &mut self.stale {
-            stale.clear();
-        }
-        self.count_memory();
-    }
-
     fn call_attention(&mut self) {
         if !self.listed {
             self.listed = true;
             self.attention.borrow_mut().push(self.token);
         }
     }
-}
-
-/// Whether so many messages more, with `payload` bytes together, fit into the queue.
-fn fits(outbox: &Outbox, config: &ConnectionConfig, messages: usize, payload: usize) -> bool {
-    outbox.has_room(messages, payload, config.max_queued_packets, config.outbound_buffer_size)
-}
-
-/// Whether a message was refused for want of room.
-fn is_full(queued: &Result<(), Error>) -> bool {
-    matches!(queued, Err(Error::OutOfMemory { .. } | Error::MemoryLimit { .. }))
 }
 
 /// When something that starts now and may take `timeout` is late.
