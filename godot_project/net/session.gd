@@ -18,6 +18,8 @@ const HEARTBEAT_SECONDS := 1.0
 var state := State.OUT
 ## Why the state is what it is, for people to read; may be empty.
 var reason := ""
+## Whether it tries again, too, where it has never been in.
+var is_patient := false
 var room := Room.new()
 var peer: MultiplayerPeer
 var url := ""
@@ -97,8 +99,7 @@ func join(address: String, title: String) -> void:
 	leave()
 	url = address
 	_title = title
-	# Who has never been in need not wait for long.
-	_reconnector.max_attempts = 1
+	_reconnector.max_attempts = 0 if is_patient else 1
 	_reconnector.start(multiplayer, _make_client)
 
 

@@ -19,6 +19,7 @@ func join(url: String, count: int, title := "") -> void:
 	for index in count:
 		var session := Session.new()
 		session.name = "Bot%d" % index
+		session.is_patient = true
 		add_child(session)
 		var bot := Bot.new(session)
 		bot.chattiness = CHATTINESS

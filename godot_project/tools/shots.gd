@@ -7,7 +7,7 @@ extends SceneTree
 
 const PORT := 9380
 ## Curves of so many seconds.
-const OVERLAY_SECONDS := 40.0
+const OVERLAY_SECONDS := 30.0
 
 var _arguments := CommandLine.new()
 var _game := Game.new()

@@ -4,6 +4,7 @@ mod crowd;
 mod play;
 mod project;
 mod screen;
+mod web;
 
 use anyhow::Result;
 
@@ -49,5 +50,6 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Verdict> {
         tally.add(Tally::one(play::play(workspace, &engine, &projects, cast)?));
     }
     tally.add(Tally::one(crowd::play(workspace, &engine, &projects)?));
+    tally.add(Tally::one(web::export(workspace, &engine, &projects)?));
     Ok(Verdict::Counted(tally))
 }

@@ -19,7 +19,7 @@ use super::play::Actor;
 const BOTS: usize = 30;
 const SIZE: &str = "1280x720";
 /// Pictures are drawn by the processor.
-const SHOTS_LIMIT: Duration = Duration::from_secs(5 * 60);
+const SHOTS_LIMIT: Duration = Duration::from_secs(10 * 60);
 const SCREEN_LIMIT: Duration = Duration::from_secs(10);
 /// A day: whoever plays ends the game.
 const WINDOW_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
