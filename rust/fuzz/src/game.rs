@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use mio_websocket_core::error::Error;
+use mio_websocket_core::error::{Error, Failure};
 use mio_websocket_core::multiplayer::{Event, MultiplayerPeer, Packet, SessionEvent};
 
 use crate::memory;
@@ -48,6 +48,8 @@ pub struct Game {
     pub ports: BTreeMap<i32, u16>,
     /// The close code of each peer that has gone.
     pub codes: BTreeMap<i32, i32>,
+    /// Peers that went because something took too long.
+    pub late: BTreeSet<i32>,
     /// Peers that were told to go from here.
     pub told_to_go: BTreeSet<i32>,
     /// Peers of whom no packet can come any more: they went in a poll before which none waited, and
@@ -73,6 +75,7 @@ impl Game {
             known: BTreeSet::new(),
             ports: BTreeMap::new(),
             codes: BTreeMap::new(),
+            late: BTreeSet::new(),
             told_to_go: BTreeSet::new(),
             silent: BTreeSet::new(),
             depth: 0,
@@ -124,6 +127,9 @@ impl Game {
                 let connection = self.peer.connection(id).unwrap().borrow();
                 let has_reason = connection.failure().is_some() || connection.close_code() != -1;
                 self.codes.insert(id, connection.close_code());
+                if let Some(Failure::Timeout(_)) = connection.failure() {
+                    self.late.insert(id);
+                }
                 assert!(has_reason || self.told_to_go.contains(&id), "{id} went for no reason");
                 id
             }

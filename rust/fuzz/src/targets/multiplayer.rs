@@ -321,8 +321,12 @@ impl Trial {
         assert!(matches!(judgement.fate, Fate::Accepted { .. }));
         let connection = self.game.peer.connection(id).map(|connection| connection.borrow());
         let is_open = connection.as_ref().is_some_and(|it| it.state() == State::Open);
-        let was_cut =
-            self.is_closed || self.game.told_to_go.contains(&id) || peer.link.has_failed();
+        // Who has not taken the answer and the id in time is dropped, whatever has come meanwhile.
+        let is_late = self.is_late && self.game.late.contains(&id);
+        let was_cut = self.is_closed
+            || self.game.told_to_go.contains(&id)
+            || peer.link.has_failed()
+            || is_late;
         // A message without bytes is no packet; a client's first is its id.
         let first = usize::from(self.role == Role::Client);
         let sent: Vec<&[u8]> =
