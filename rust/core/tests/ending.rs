@@ -452,6 +452,35 @@ fn a_write_that_fails_does_not_lose_what_had_arrived() {
 }
 
 #[test]
+fn what_had_arrived_before_a_write_failed_may_take_several_polls() {
+    let slow = |node: &mut Node| node.peer.budget.frames = 1;
+    let mut server = Node::server();
+    let (mut raw, id) = server.join_raw();
+    slow(&mut server);
+    raw.send(&[masked(0x82, b"1"), masked(0x82, b"2"), masked(0x82, b"3")].concat());
+    raw.reset();
+    settle();
+    let _ = server.put(id, b"nobody reads this");
+    let _ = server.put(id, b"nor this");
+    for packet in [b"1", b"2", b"3"] {
+        assert_eq!((server.poll(), server.take()), (vec![], vec![(id, packet.to_vec())]));
+    }
+    assert_eq!(server.next_events(), [Event::PeerDisconnected(id)]);
+
+    let (mut client, mut raw) = raw_pair();
+    slow(&mut client);
+    raw.send(&[frame(0x82, b"1"), frame(0x82, b"2"), frame(0x82, b"3")].concat());
+    raw.reset();
+    settle();
+    let _ = client.peer.put_packet(b"nobody reads this");
+    let _ = client.peer.put_packet(b"nor this");
+    for packet in [b"1", b"2", b"3"] {
+        assert_eq!((client.poll(), client.take()), (vec![], vec![(1, packet.to_vec())]));
+    }
+    assert_eq!(client.next_events(), [Event::PeerDisconnected(1)]);
+}
+
+#[test]
 fn a_peer_that_is_forced_out_before_it_was_announced_is_never_announced() {
     let mut server = Node::server();
     let mut clients: Vec<Raw> = (0..2).map(|_| Raw::connect(server.port())).collect();

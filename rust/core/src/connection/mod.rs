@@ -314,6 +314,12 @@ impl Connection {
         self.claimed
     }
 
+    /// Whether nothing more can be sent, while what the other side has sent is still being read: a
+    /// poll may have time for a part of it only.
+    pub(crate) fn is_read_on(&self) -> bool {
+        matches!(self.stage, Stage::Open(_)) && self.broken.is_some()
+    }
+
     /// What the connection looks like from outside.
     #[must_use]
     pub fn state(&self) -> State {

@@ -92,6 +92,7 @@ impl Client {
         reactor.poll(now, None, budget);
         while reactor.next_touched().is_some() {}
         let mut connection = self.connection.borrow_mut();
+        let is_closed = connection.state() == State::Closed && !connection.is_read_on();
         if self.id == 0 {
             if let Some(first) = connection.receive() {
                 let Some(id) = parse_id(&first.data) else {
@@ -101,7 +102,7 @@ impl Client {
                 };
                 self.id = id;
                 inbox.push_event(Event::PeerConnected(SERVER_ID));
-            } else if connection.state() == State::Closed {
+            } else if is_closed {
                 connection.report(now, notices, stats);
                 return Outcome::Failed;
             } else if self.limit.is_some_and(|limit| now > limit) {
@@ -117,7 +118,7 @@ impl Client {
             inbox.push(SERVER_ID, message.data);
             delivered = true;
         }
-        if connection.state() == State::Closed && self.end != End::Signalled {
+        if is_closed && self.end != End::Signalled {
             // As on a server: what came with the end can still be taken in this poll.
             if delivered && self.end == End::Open {
                 self.end = End::NextPoll;

@@ -156,7 +156,7 @@ impl Server {
                 delivered = true;
             }
             // Closed, or told to go through its view.
-            if connection.state() != State::Open {
+            if connection.state() != State::Open && !connection.is_read_on() {
                 // Its last packets are delivered in this poll, its end is told in the next: a
                 // packet from an unknown sender would be dropped.
                 if delivered { &mut self.gone_next } else { &mut gone }.push(order);
