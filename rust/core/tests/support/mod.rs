@@ -4,6 +4,9 @@
 #![allow(dead_code)] // Each test file uses a part of it.
 #![allow(clippy::unwrap_used)] // A test may panic.
 
+#[path = "../patience/mod.rs"]
+mod patience;
+
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -23,8 +26,8 @@ use socket2::{Domain, Socket, Type};
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Message, WebSocket};
 
-/// How long anything may take before a test fails. Nothing here takes a hundredth of it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+#[allow(unused_imports)] // Each test file uses a part of it.
+pub(crate) use self::patience::{PATIENCE, bounded, eventually, finish, until};
 
 /// Beyond the handshake timeout.
 pub(crate) const TOO_LONG: Duration =
@@ -35,33 +38,6 @@ pub(crate) const PING: u8 = 0x89;
 
 /// tungstenite's end of a connection.
 pub(crate) type Foreign = WebSocket<TcpStream>;
-
-/// Repeats `attempt` until it succeeds.
-#[track_caller]
-pub(crate) fn until<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Some(value) = attempt() {
-            return value;
-        }
-        assert!(Instant::now() < end, "it did not happen");
-        std::thread::sleep(Duration::from_micros(200));
-    }
-}
-
-/// Repeats `attempt` until it is true.
-#[track_caller]
-pub(crate) fn eventually(mut attempt: impl FnMut() -> bool) {
-    until(|| attempt().then_some(()));
-}
-
-/// Runs a test that a poll which never returns would hang.
-#[track_caller]
-pub(crate) fn bounded(test: impl FnOnce() + Send + 'static) {
-    let thread = std::thread::spawn(test);
-    eventually(|| thread.is_finished());
-    finish(thread);
-}
 
 /// Lets a poll take as long as it needs, however busy the machine is.
 pub(crate) fn take_all_the_time(peer: &mut MultiplayerPeer) {
@@ -336,15 +312,6 @@ pub(crate) fn dial_alone(
 
 fn target(url: &str, resolver: impl FnOnce(&str) -> Box<dyn Resolve>) -> Result<Target, Error> {
     Target::new(url, resolver, || panic!("asked for tls options"))
-}
-
-/// What a script that has ended returned, or its panic.
-#[track_caller]
-pub(crate) fn finish<T>(script: JoinHandle<T>) -> T {
-    match script.join() {
-        Ok(value) => value,
-        Err(panic) => std::panic::resume_unwind(panic),
-    }
 }
 
 /// A server and a client of this crate that are connected; the client's id.

@@ -4,6 +4,9 @@
 #![allow(dead_code)] // Each test file uses a part of it.
 #![allow(clippy::unwrap_used)] // A test may panic.
 
+#[path = "../patience/mod.rs"]
+mod patience;
+
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::ops::{Deref, DerefMut};
@@ -27,8 +30,9 @@ use rustls::{
 };
 use tungstenite::WebSocket;
 
-/// How long anything may take before a test fails. Nothing here takes a tenth of it.
-const PATIENCE: Duration = Duration::from_secs(10);
+use self::patience::PATIENCE;
+#[allow(unused_imports)] // Each test file uses a part of it.
+pub(crate) use self::patience::{bounded, eventually, finish, until};
 
 /// The name in the certificates.
 pub(crate) const NAME: &str = "game.test";
@@ -36,33 +40,6 @@ pub(crate) const NAME: &str = "game.test";
 /// Every version that rustls knows, newest first.
 pub(crate) const VERSIONS: [&SupportedProtocolVersion; 2] =
     [&rustls::version::TLS13, &rustls::version::TLS12];
-
-/// Repeats `attempt` until it succeeds.
-#[track_caller]
-pub(crate) fn until<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Some(value) = attempt() {
-            return value;
-        }
-        assert!(Instant::now() < end, "it did not happen");
-        std::thread::sleep(Duration::from_micros(100));
-    }
-}
-
-/// Repeats `attempt` until it is true.
-#[track_caller]
-pub(crate) fn eventually(mut attempt: impl FnMut() -> bool) {
-    until(|| attempt().then_some(()));
-}
-
-/// Runs a test that a poll which never returns would hang.
-#[track_caller]
-pub(crate) fn bounded(test: impl FnOnce() + Send + 'static) {
-    let thread = std::thread::spawn(test);
-    eventually(|| thread.is_finished());
-    finish(thread);
-}
 
 /// An authority and a server's certificate signed by it, for [`NAME`] and 127.0.0.1.
 pub(crate) struct Identity {
@@ -199,12 +176,6 @@ impl OurServer {
             self.taken.pop()
         })
     }
-}
-
-/// What a script that has ended returned, or its panic.
-#[track_caller]
-pub(crate) fn finish<T>(script: JoinHandle<T>) -> T {
-    script.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Starts to connect to `host`, which is at 127.0.0.1.
