@@ -4,6 +4,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)] // A test may panic.
 
+mod patience;
 mod support;
 
 use std::path::Path;

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // A test may panic.
 
+mod patience;
 mod support;
 
 use mio_websocket_core::config::OverflowPolicy;

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // A test may panic.
 
+mod patience;
 mod tls_support;
 
 use std::io::{Read, Write};

@@ -1,5 +1,7 @@
 //! Waiting for what other threads and the kernel do, with an end.
 
+#![allow(dead_code)] // Each test file uses a part of it.
+
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 

@@ -4,9 +4,6 @@
 #![allow(dead_code)] // Each test file uses a part of it.
 #![allow(clippy::unwrap_used)] // A test may panic.
 
-#[path = "../patience/mod.rs"]
-mod patience;
-
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -27,7 +24,7 @@ use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Message, WebSocket};
 
 #[allow(unused_imports)] // Each test file uses a part of it.
-pub(crate) use self::patience::{PATIENCE, bounded, eventually, finish, until};
+pub(crate) use crate::patience::{PATIENCE, bounded, eventually, finish, until};
 
 /// Beyond the handshake timeout.
 pub(crate) const TOO_LONG: Duration =

@@ -4,16 +4,13 @@
 #![allow(dead_code)] // Each test file uses a part of it.
 #![allow(clippy::unwrap_used)] // A test may panic.
 
-#[path = "../patience/mod.rs"]
-mod patience;
-
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mio_websocket_core::connection::{State, Target};
 use mio_websocket_core::dial::Resolve;
@@ -30,9 +27,9 @@ use rustls::{
 };
 use tungstenite::WebSocket;
 
-use self::patience::PATIENCE;
+use crate::patience::PATIENCE;
 #[allow(unused_imports)] // Each test file uses a part of it.
-pub(crate) use self::patience::{bounded, eventually, finish, until};
+pub(crate) use crate::patience::{bounded, eventually, finish, until};
 
 /// The name in the certificates.
 pub(crate) const NAME: &str = "game.test";
