@@ -28,7 +28,7 @@ func play() -> void:
 	for player: Player in players.values():
 		if player.title == kicked:
 			session.kick(player.id, "it is only a check")
-	if not await until(func() -> bool: return players.size() == count - 2, "one to leave and one to be kicked"):
+	if not await until(_is_left_with.bind(count - 2), "one to leave and one to be kicked"):
 		return
 	check(left.get(kicked) == "was kicked", "%s is not out as one who was kicked: %s" % [kicked, left])
 	if not await until(have_said.bind(count - 2, "bye"), "the others to say bye"):
@@ -39,6 +39,11 @@ func play() -> void:
 	if not await until(have_said.bind(count - 2, "again"), "all to say again"):
 		return
 	await until(func() -> bool: return players.is_empty(), "all to go home")
+
+
+## Whether so many play, and nobody else is connected.
+func _is_left_with(count: int) -> bool:
+	return session.room.world.players.size() == count and session.multiplayer.get_peers().size() == count
 
 
 func _start_anew() -> void:

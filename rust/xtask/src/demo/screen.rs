@@ -28,7 +28,9 @@ const WINDOW_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) fn window(workspace: &Workspace, engine: &Path) -> Result<bool> {
     let mut command = on_screen(workspace, engine)?;
     command.args(["--resolution", SIZE]);
-    let outcome = process::run("game", command, WINDOW_LIMIT, Stderr::Inherited, Echo::Live)?;
+    // Without a sign of life now and then: whoever plays sees it.
+    let print = |line: &str| println!("{line}");
+    let outcome = process::follow(None, command, WINDOW_LIMIT, Stderr::Inherited, print)?;
     Ok(outcome.end.success())
 }
 
