@@ -143,7 +143,8 @@ fn macos(workspace: &Workspace, triple: &str) -> Result<Recipe> {
     let zig = Zig::find(workspace)?;
     zig.on_path(&mut recipe.command)?;
     let architecture = triple.split('-').next().unwrap_or_default();
-    recipe.c(triple, format!("zig cc -target {architecture}-macos.{MACOS}"), "zig ar");
+    let target = format!("{architecture}-macos.{MACOS}");
+    recipe.c(triple, zig.compiler(workspace, &target, &[])?, "zig ar");
     recipe.command.env("SDKROOT", sysroot::macos(workspace, &zig)?);
     recipe.own_linker("ld64.lld");
     // The linker leaves out the names: who strips the file later breaks its signature.
@@ -164,11 +165,13 @@ fn android(workspace: &Workspace, triple: &str) -> Result<Recipe> {
     let zig = Zig::find(workspace)?;
     zig.on_path(&mut recipe.command)?;
     let folder = sysroot::android(workspace, &zig)?;
-    recipe.c(triple, format!("zig cc {}", sysroot::ANDROID_C.join(" ")), "zig ar");
+    let compiler = zig.compiler(workspace, sysroot::ANDROID_TARGET, &sysroot::ANDROID_FLAGS)?;
+    recipe.c(triple, compiler, "zig ar");
     recipe.own_linker("ld.lld");
     recipe.last.push("-L".into());
     recipe.last.push(folder.into());
-    recipe.last("link-args=-z max-page-size=16384");
+    // What is linked against is empty, and needed all the same.
+    recipe.last("link-args=-z max-page-size=16384 --no-as-needed -lc -ldl -llog -lm");
     Ok(recipe)
 }
 

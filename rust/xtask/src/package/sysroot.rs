@@ -10,15 +10,11 @@ use super::tools::Zig;
 use crate::workspace::Workspace;
 
 /// The C that is compiled for Android (some of ring's, and the unwinder) uses headers only, and musl's
-/// do but for one name. Calls of helpers for atomics are left out because no library here has them.
-pub(super) const ANDROID_C: [&str; 6] = [
-    "-target",
-    "aarch64-linux-musl",
-    "-D__errno_location=__errno",
-    "-mno-outline-atomics",
-    "-fno-sanitize=undefined",
-    "-fPIC",
-];
+/// do but for one name.
+pub(super) const ANDROID_TARGET: &str = "aarch64-linux-musl";
+/// Calls of helpers for atomics are left out because no library here has them.
+pub(super) const ANDROID_FLAGS: [&str; 4] =
+    ["-D__errno_location=__errno", "-mno-outline-atomics", "-fno-sanitize=undefined", "-fPIC"];
 /// The system's libraries that the linker is told of; what is in them is left to the device.
 const ANDROID_LIBRARIES: [&str; 4] = ["c", "dl", "log", "m"];
 /// LLVM's unwinder, which the kit has as a static library too.
@@ -89,8 +85,8 @@ pub(super) fn android(workspace: &Workspace, zig: &Zig) -> Result<PathBuf> {
     fs::write(folder.join("empty.c"), "")?;
     for library in ANDROID_LIBRARIES {
         let file = format!("lib{library}.so");
-        let mut arguments = vec!["cc"];
-        arguments.extend(ANDROID_C);
+        let mut arguments = vec!["cc", "-target", ANDROID_TARGET];
+        arguments.extend(ANDROID_FLAGS);
         let name = format!("-Wl,-soname,{file}");
         arguments.extend(["-shared", "-nostdlib", &name, "-o", &file, "empty.c"]);
         zig.run(&folder, arguments)?;
@@ -108,8 +104,8 @@ fn unwinder(zig: &Zig, folder: &Path) -> Result<()> {
         let path = sources.join("src").join(source).display().to_string();
         let object = format!("{source}.o");
         let cpp = source.ends_with(".cpp");
-        let mut arguments = vec![if cpp { "c++" } else { "cc" }];
-        arguments.extend(ANDROID_C);
+        let mut arguments = vec![if cpp { "c++" } else { "cc" }, "-target", ANDROID_TARGET];
+        arguments.extend(ANDROID_FLAGS);
         arguments.extend(["-O2", "-DNDEBUG", "-fvisibility=hidden", "-funwind-tables"]);
         arguments.extend(["-D_LIBUNWIND_HIDE_SYMBOLS", "-D_LIBUNWIND_IS_NATIVE_ONLY"]);
         if cpp {

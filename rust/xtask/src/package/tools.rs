@@ -48,6 +48,38 @@ impl Zig {
         Ok(())
     }
 
+    /// A program that is its C compiler for `target`, whatever target it is asked for: build scripts
+    /// know Rust's names of targets, Zig has its own.
+    pub(super) fn compiler(
+        &self,
+        workspace: &Workspace,
+        target: &str,
+        flags: &[&str],
+    ) -> Result<PathBuf> {
+        ensure!(cfg!(unix), "this system cannot build for {target}");
+        let path = super::folder(workspace).join(format!("tools/cc-{target}"));
+        let script = format!(
+            r#"#!/bin/sh
+skip=
+for argument do
+    shift
+    case $skip$argument in
+        skip*) skip= ;;
+        -target | -arch | -isysroot) skip=skip ;;
+        --target=* | -mmacosx-version-min=*) ;;
+        *) set -- "$@" "$argument" ;;
+    esac
+done
+exec zig cc -target {target} -fno-sanitize=undefined {} "$@"
+"#,
+            flags.join(" ")
+        );
+        fs::write(&path, script).with_context(|| format!("failed to write {}", path.display()))?;
+        #[cfg(unix)]
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        Ok(path)
+    }
+
     /// Runs it with `arguments`, in `folder`.
     pub(crate) fn run<'a>(
         &self,

@@ -16,8 +16,8 @@ const GLIBC: Version = Version(2, 17);
 const RELOAD_HOOK: &str = "__cxa_thread_atexit_impl";
 /// Pages of newer Android devices have 16 KiB.
 const ANDROID_PAGE: u64 = 16 * 1024;
-/// All that the library takes from Android. Each has been there since Android 7 (API level 24) or
-/// longer, as the `*.map.txt` files of bionic say; a new name must be looked up there.
+/// What the library may take from Android: each name has been there since Android 7 (API level 24) or
+/// longer, as the `*.map.txt` files of bionic say. Another one must be looked up there.
 const BIONIC: &str = include_str!("bionic.txt");
 
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
@@ -46,6 +46,7 @@ pub(super) fn linux(file: &File<'_>) -> Result<Vec<String>> {
     for library in &libraries {
         ensure!(SYSTEM.contains(&library.as_str()), "it needs {library}");
     }
+    ensure!(libraries.contains("libc.so.6"), "it does not say that it needs the C library");
     let mut newest = Version::default();
     for import in file.imports()? {
         let ImportFlags::Elf { version: Some(version), .. } = import?.flags() else { continue };
@@ -65,11 +66,19 @@ pub(super) fn android(file: &File<'_>, bytes: &[u8]) -> Result<Vec<String>> {
     for library in &libraries {
         ensure!(SYSTEM.contains(&library.as_str()), "it needs {library}");
     }
+    // Android looks for names nowhere else.
+    for library in ["libc.so", "libdl.so"] {
+        ensure!(libraries.contains(library), "it does not say that it needs {library}");
+    }
     let known: BTreeSet<&str> = BIONIC.split_whitespace().collect();
     let mut unknown = BTreeSet::new();
     let mut imports = 0;
     for import in file.imports()? {
-        if let NameOrOrdinal::Name(name) = import?.name() {
+        let import = import?;
+        // A weak one is asked for whether it is there.
+        if let NameOrOrdinal::Name(name) = import.name()
+            && !import.is_weak()
+        {
             imports += 1;
             let name = text(name);
             if !known.contains(name.as_str()) {
