@@ -85,6 +85,8 @@ fn count(failure: &Failure, upgraded: bool, stats: &mut Stats) {
         Failure::Proxy(_) => &mut stats.refused_proxy,
         Failure::Tls(_) if !upgraded => &mut stats.failed_tls,
         Failure::Rejected(_) => &mut stats.refused_admission,
+        // A close frame that was not answered.
+        Failure::Timeout(Phase::Open) => return,
         Failure::Timeout(_) | Failure::Undecided => &mut stats.handshake_timeouts,
         Failure::Displaced(_) => &mut stats.handshakes_displaced,
         Failure::Violation(violation) => match violation.limit {
