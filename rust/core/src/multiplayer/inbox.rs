@@ -52,7 +52,7 @@ impl Inbox {
         if data.is_empty() {
             return;
         }
-        if self.events.iter().any(|event| matches!(event, Event::PeerConnected(_))) {
+        if self.new_peers > 0 {
             self.hidden += 1;
         }
         self.bytes += data.len();
