@@ -120,6 +120,32 @@ fn who_is_still_there_is_closed_with_code_and_reason() {
     assert!(server.peer.is_draining());
 }
 
+/// Somebody has been let in, and a poll that may not read anything does not know of it yet.
+#[test]
+fn who_was_let_in_before_the_drain_has_to_leave() {
+    let mut server = Node::server_with(|peer| peer.admission.asks_owner = true);
+    let mut raw = Raw::connect(server.port());
+    raw.send(&request());
+    let [Event::ClientRequest(serial)] = server.next_events()[..] else { panic!() };
+    server.events.clear();
+    let accepted = server.peer.take_request(serial).unwrap();
+    accepted.accept(&[], "", server.clock).unwrap();
+    drain(&mut server, 0.0);
+    let budget = server.peer.budget;
+    server.peer.budget.frames = 0;
+    server.poll_for_nothing();
+    assert_eq!(server.events, [], "it is not over");
+    server.peer.budget = budget;
+    let [Event::PeerConnected(id)] = server.next_events()[..] else { panic!() };
+    assert_eq!(server.next_events(), [Event::PeerDisconnected(id)]);
+    assert!(raw.head().starts_with("HTTP/1.1 101 "));
+    assert_eq!(raw.frame(), Some((0x82, id.to_le_bytes().to_vec())));
+    assert_eq!(raw.frame(), Some((0x88, close_payload(CODE, "new version"))));
+    drop(raw);
+    server.events.clear();
+    assert_eq!(until_event(&mut server, Event::Drained), []);
+}
+
 /// One that does not answer the close frame, reads nothing and stays connected.
 #[test]
 fn a_player_who_never_leaves_does_not_hold_the_server() {

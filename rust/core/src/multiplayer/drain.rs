@@ -15,17 +15,8 @@ pub(super) struct Drain {
     /// What they are told.
     pub(super) code: u16,
     pub(super) reason: String,
-    stage: Stage,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// Players have time to leave.
-    Waiting,
-    /// All have been closed; some may not have gone yet.
-    Closed,
     /// Nobody is left, and that has been told.
-    Done,
+    is_done: bool,
 }
 
 impl Drain {
@@ -37,7 +28,7 @@ impl Drain {
         let time = Duration::try_from_secs_f64(seconds).ok();
         let deadline = time.and_then(|time| now.checked_add(time)).ok_or(Error::Seconds)?;
         let code = close::sendable(code).ok_or(Error::CloseCode(code))?;
-        Ok(Self { deadline, code, reason: reason.to_owned(), stage: Stage::Waiting })
+        Ok(Self { deadline, code, reason: reason.to_owned(), is_done: false })
     }
 
     /// When those who are still there are closed.
@@ -45,21 +36,15 @@ impl Drain {
         self.deadline
     }
 
-    /// True once: when the time is up.
-    pub(super) fn is_due(&mut self, now: Instant) -> bool {
-        let is_due = self.stage == Stage::Waiting && now >= self.deadline;
-        if is_due {
-            self.stage = Stage::Closed;
-        }
-        is_due
+    /// Whether the time is up.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        now >= self.deadline
     }
 
     /// True once: when nobody is left.
     pub(super) fn is_over(&mut self, is_empty: impl FnOnce() -> bool) -> bool {
-        let is_over = self.stage != Stage::Done && is_empty();
-        if is_over {
-            self.stage = Stage::Done;
-        }
+        let is_over = !self.is_done && is_empty();
+        self.is_done |= is_over;
         is_over
     }
 }
@@ -104,25 +89,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_is_up_once_and_nobody_is_left_once() {
+    fn the_time_is_up_and_nobody_is_left_once() {
         let now = Instant::now();
         let mut drain = Drain::new(2.5, 1001, "restart", now).unwrap();
         let at = |ms| now + Duration::from_millis(ms);
         assert!(!drain.is_due(now) && !drain.is_due(at(2499)));
         assert!(!drain.is_over(|| false));
         assert!(drain.is_due(at(2500)));
-        assert!(!drain.is_due(at(2500)) && !drain.is_due(at(9000)));
         assert!(!drain.is_over(|| false));
         assert!(drain.is_over(|| true));
         assert!(!drain.is_over(|| panic!("asked again")));
-    }
-
-    #[test]
-    fn when_all_have_gone_before_nobody_is_closed() {
-        let now = Instant::now();
-        let mut drain = Drain::new(1.0, 1001, "", now).unwrap();
-        assert!(drain.is_over(|| true));
-        assert!(!drain.is_due(now + Duration::from_secs(2)));
     }
 
     #[test]

@@ -192,13 +192,13 @@ impl Server {
     fn advance_drain(&mut self, now: Instant, inbox: &mut Inbox) {
         let Some(drain) = &mut self.drain else { return };
         if drain.is_due(now) {
-            for (order, peer) in &self.peers {
+            for (order, peer) in self.peers.iter().filter(|(_, peer)| !peer.is_gone) {
                 peer.connection.borrow_mut().close(i32::from(drain.code), &drain.reason);
                 self.gone_next.push(*order);
             }
         }
         let (peers, reactor) = (&self.peers, &self.reactor);
-        if drain.is_over(|| peers.is_empty() && !reactor.borrow().has_claimed()) {
+        if drain.is_over(|| peers.is_empty() && !reactor.borrow().has_upgraded()) {
             inbox.push_event(Event::Drained);
         }
     }

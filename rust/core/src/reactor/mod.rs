@@ -109,9 +109,9 @@ impl Reactor {
         })
     }
 
-    /// Whether a connection that has been claimed is there, if only to write what is left.
-    pub(crate) fn has_claimed(&self) -> bool {
-        self.slots.iter().any(|(_, slot)| slot.connection.borrow().is_claimed())
+    /// Whether a connection that was let in is there, if only to write what is left.
+    pub(crate) fn has_upgraded(&self) -> bool {
+        self.slots.iter().any(|(_, slot)| slot.connection.borrow().is_upgraded())
     }
 
     /// What has gone over all connections so far.
