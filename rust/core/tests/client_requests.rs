@@ -575,3 +575,18 @@ fn tls_says_its_version_and_the_name_that_was_asked_for() {
         assert_eq!(message.into_data(), id.to_le_bytes().to_vec());
     }
 }
+
+/// A script may keep what `get_peer` has given it, and the request.
+#[test]
+fn nobody_waits_for_a_decision_about_a_server_that_is_closed() {
+    let mut server = server();
+    let (_player, request) = waiting(&mut server);
+    request.accept(&[], "", server.clock).unwrap();
+    let id = joined(&mut server);
+    let (mut client, request) = waiting(&mut server);
+    let _view = server.peer.view(id).unwrap();
+    server.peer.close();
+    assert!(!request.is_pending());
+    assert_eq!(request.accept(&[], "", server.clock), Err(Error::NotPending));
+    assert_eq!(client.rest(), b"");
+}

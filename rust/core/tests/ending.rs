@@ -330,6 +330,7 @@ fn a_client_waits_for_the_answer_to_its_close_for_a_limited_time() {
     assert!(client.is_connected());
     client.wait(MILLISECOND);
     assert_eq!(client.poll(), [Event::PeerDisconnected(1)]);
+    assert_eq!(client.peer.stats.handshake_timeouts, 0, "there was no handshake");
     assert_eq!(client.peer.status(), Status::Disconnected);
     assert_eq!(raw.frame(), Some((0x88, vec![0x03, 0xe8])));
     assert_eq!(raw.frame(), None);
@@ -685,6 +686,23 @@ fn a_connection_that_is_held_does_not_keep_a_closed_session_open() {
     drop(client);
     assert_eq!(server.next_events(), [Event::PeerDisconnected(id)]);
     assert_eq!(held.borrow().state(), State::Closed);
+}
+
+/// A script may keep what `get_peer` has given it.
+#[test]
+fn a_view_that_is_held_does_not_keep_a_closed_server_listening() {
+    let mut server = Node::server();
+    let port = server.port();
+    let (mut player, id) = server.join_raw();
+    let mut newcomer = Raw::connect(port);
+    server.poll_for_nothing();
+    let mut view = server.peer.view(id).unwrap();
+    server.peer.close();
+    assert_eq!(player.frame(), Some((0x88, close_payload(1001, ""))));
+    assert_eq!(newcomer.rest(), b"", "it is ended");
+    assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
+    view.poll(server.clock);
+    assert_eq!(view.state(), State::Closed);
 }
 
 #[test]

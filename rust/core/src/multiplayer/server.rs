@@ -288,17 +288,16 @@ impl Server {
         self.by_id.get(&id).map(|known| &known.connection)
     }
 
-    /// Ends every connection within this call.
+    /// Ends every connection within this call, and listening: a view of a peer, which a script may
+    /// keep, keeps the reactor.
     pub(super) fn close(&self, stats: &mut Stats) {
         for peer in self.peers.values() {
-            let mut connection = peer.connection.borrow_mut();
-            connection.close(i32::from(close::GOING_AWAY), "");
-            connection.leave_now();
-            drop(connection);
+            peer.connection.borrow_mut().close(i32::from(close::GOING_AWAY), "");
             if !peer.is_gone {
                 count_close(&peer.connection, stats);
             }
         }
+        self.reactor.borrow_mut().end();
     }
 
     /// Gives a new connection its id and sends it.

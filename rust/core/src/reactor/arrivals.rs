@@ -8,7 +8,7 @@ use mio::Interest;
 use super::{LISTENER, Reactor};
 use crate::admission::{Admission, Arrival, Entrance};
 use crate::config::{AdmissionConfig, PollBudget};
-use crate::connection::limit_after;
+use crate::connection::{Connection, limit_after};
 use crate::error::Error;
 use crate::listen;
 use crate::tls::ServerTls;
@@ -42,11 +42,20 @@ impl Reactor {
 
     /// Ends listening, and the connections that nobody has claimed.
     pub fn stop_listening(&mut self) {
+        self.stop(|connection| !connection.is_claimed());
+    }
+
+    /// Ends listening and all connections, whoever else may keep this.
+    pub(crate) fn end(&mut self) {
+        self.stop(|_| true);
+    }
+
+    fn stop(&mut self, ends: impl Fn(&Connection) -> bool) {
         self.listener = None;
         self.accept_ready = false;
         for (_, slot) in &self.slots {
             let mut connection = slot.connection.borrow_mut();
-            if !connection.is_claimed() {
+            if ends(&connection) {
                 connection.leave_now();
             }
         }
