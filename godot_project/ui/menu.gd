@@ -95,7 +95,7 @@ func _add_buttons(column: VBoxContainer) -> void:
 	var host := Button.new()
 	host.text = "Host"
 	host.size_flags_horizontal = SIZE_EXPAND_FILL
-	host.pressed.connect(func() -> void: host_asked.emit(_port.text.to_int(), _title.text, int(_bots.value)))
+	host.pressed.connect(_on_host_pressed)
 	# A page cannot listen.
 	host.visible = not OS.has_feature("web")
 	var join := Button.new()
@@ -106,6 +106,14 @@ func _add_buttons(column: VBoxContainer) -> void:
 	row.add_child(host)
 	row.add_child(join)
 	column.add_child(row)
+
+
+func _on_host_pressed() -> void:
+	var port := _port.text.to_int()
+	if port < 1 or port > 65535:
+		tell("%s is no port" % _port.text)
+	else:
+		host_asked.emit(port, _title.text, int(_bots.value))
 
 
 func _url() -> String:
