@@ -75,7 +75,7 @@ enum Command {
     /// Run every check there is, or those whose name contains one of the filters.
     Test {
         /// Part of the name of a check (fmt, clippy, core, docs, deny, library, engine, editor, snippets,
-        /// autobahn, interop, hostile, demo, examples, package, soak) or of an engine test.
+        /// autobahn, interop, proxies, hostile, demo, examples, package, soak) or of an engine test.
         #[arg(value_name = "FILTER")]
         filters: Vec<String>,
     },

@@ -131,15 +131,15 @@ fn windows(workspace: &Workspace, triple: &str) -> Result<Recipe> {
 fn macos(workspace: &Workspace, triple: &str) -> Result<Recipe> {
     let mut recipe = Recipe::new(workspace, triple);
     recipe.command.env("MACOSX_DEPLOYMENT_TARGET", MACOS);
+    // The linker leaves out the names: who strips the file later breaks its signature.
+    recipe.command.env("CARGO_PROFILE_RELEASE_STRIP", "none");
     // Else the path on this machine would be the library's name.
-    let prefix = if cfg!(target_os = "macos") { "-Wl," } else { "" };
-    let separator = if cfg!(target_os = "macos") { "," } else { " " };
-    recipe.last(format!(
-        "link-args={prefix}-install_name{separator}@rpath/libmio_websocket.macos.dylib"
-    ));
+    let name = "@rpath/libmio_websocket.macos.dylib";
     if cfg!(target_os = "macos") {
+        recipe.last(format!("link-args=-Wl,-x -Wl,-install_name,{name}"));
         return Ok(recipe);
     }
+    recipe.last(format!("link-args=-x -install_name {name}"));
     let zig = Zig::find(workspace)?;
     zig.on_path(&mut recipe.command)?;
     let architecture = triple.split('-').next().unwrap_or_default();
@@ -147,9 +147,6 @@ fn macos(workspace: &Workspace, triple: &str) -> Result<Recipe> {
     recipe.c(triple, zig.compiler(workspace, &target, &[])?, "zig ar");
     recipe.command.env("SDKROOT", sysroot::macos(workspace, &zig)?);
     recipe.own_linker("ld64.lld");
-    // The linker leaves out the names: who strips the file later breaks its signature.
-    recipe.command.env("CARGO_PROFILE_RELEASE_STRIP", "none");
-    recipe.last("link-arg=-x");
     Ok(recipe)
 }
 
