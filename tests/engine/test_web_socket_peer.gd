@@ -43,6 +43,7 @@ func _initialize() -> void:
 	_given_up_while_closing()
 	_second_address()
 	_failures_are_told()
+	_errors_in_the_log()
 	t.finish()
 
 
@@ -271,6 +272,32 @@ func _streams_that_end() -> void:
 	t.equal("a stream of another kind", idle.accept_stream(StreamPeerBuffer.new()), ERR_INVALID_PARAMETER)
 	t.expect_error("accept_stream: no stream")
 	t.equal("no stream", idle.accept_stream(null), ERR_INVALID_PARAMETER)
+
+
+## A logger may use the object whose error it is told, and is not flooded.
+func _errors_in_the_log() -> void:
+	var socket: Object = ClassDB.instantiate(OURS)
+	var logger := Meddler.new()
+	logger.socket = socket
+	OS.add_logger(logger)
+	t.expect_error("accept_stream: no stream")
+	socket.accept_stream(null)
+	OS.remove_logger(logger)
+	logger.socket = null
+	t.equal("a logger can use the socket", socket.get("heartbeat_interval"), 1.5)
+	t.expect_error("send: ")
+	var counter := ErrorCounter.start()
+	for i in 200:
+		socket.send(PackedByteArray([1]))
+	counter.stop()
+	t.check("errors of calls are few", counter.count > 0 and counter.count < 100, counter.count)
+
+
+class Meddler extends Logger:
+	var socket: Object
+
+	func _log_error(_function: String, _file: String, _line: int, _code: String, _rationale: String, _notify: bool, _type: int, _backtraces: Array[ScriptBacktrace]) -> void:
+		socket.set("heartbeat_interval", 1.5)
 
 
 func _long_reason(secure: bool) -> void:

@@ -115,6 +115,11 @@ impl Peer {
         connection.borrow_mut().report(now, &mut self.notices, &mut Stats::default());
     }
 
+    /// Puts an error line into the log, unless there have been too many within a second.
+    pub fn note_error(&mut self, now: Instant, text: &str) {
+        self.notices.error(now, text);
+    }
+
     /// The next line for the log.
     pub fn next_notice(&mut self) -> Option<Notice> {
         self.notices.pop()

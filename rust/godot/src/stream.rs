@@ -65,8 +65,9 @@ impl EngineStream {
         if data.is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        buffer[..data.len()].copy_from_slice(data.as_slice());
-        Ok(data.len())
+        let count = data.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&data.as_slice()[..count]);
+        Ok(count)
     }
 
     fn state(&self) -> Progress {

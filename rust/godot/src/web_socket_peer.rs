@@ -48,23 +48,28 @@ pub(crate) struct MioWebSocketPeer {
     /// space around each is removed. Default: none. For the next connection.
     #[var(get = get_supported_protocols, set = set_supported_protocols)]
     supported_protocols: PhantomVar<PackedStringArray>,
-    /// Extra header lines for the upgrade request or answer. Default: none. For the next
-    /// connection.
+    /// Extra header lines for the upgrade request or answer. An entry with a line break is an error
+    /// and changes nothing. Default: none. For the next connection.
     #[var(get = get_handshake_headers, set = set_handshake_headers)]
     handshake_headers: PhantomVar<PackedStringArray>,
     /// Largest message that is accepted, in bytes; a larger one ends the connection with code 1009.
-    /// Fixed once open. Default: 65535.
+    /// With 0 or less only empty messages are accepted. Fixed once open. Default: 65535.
     #[var(get = get_inbound_buffer_size, set = set_inbound_buffer_size)]
     inbound_buffer_size: PhantomVar<i64>,
     /// Most bytes of messages that wait for the operating system to take them; 0 or less means no
     /// limit. Default: 65535.
     #[var(get = get_outbound_buffer_size, set = set_outbound_buffer_size)]
     outbound_buffer_size: PhantomVar<i64>,
-    /// Most messages that wait for the operating system to take them, and, on a peer by itself,
-    /// most that wait to be taken with [method PacketPeer.get_packet]. Default: 4096.
+    /// Most messages that wait for the operating system to take them (below 0: no limit), and, on a
+    /// peer by itself, most that wait to be taken with [method PacketPeer.get_packet]: further ones
+    /// are left in the system, so that their sender waits. Default: 4096.
     #[var(get = get_max_queued_packets, set = set_max_queued_packets)]
     max_queued_packets: PhantomVar<i64>,
-    /// Seconds between pings; 0 for none, less is an error. Whole milliseconds count. Default: 0.
+    /// Seconds between pings; 0 for none, less is an error and changes nothing. Whole milliseconds
+    /// count. When the next ping is due and the one before has not been answered, the connection is
+    /// ended. What has arrived is read first, so that polling seldom does no harm, as it does with
+    /// [WebSocketPeer]. [member MioWebSocketMultiplayerPeer.heartbeat_interval] is another rule.
+    /// Default: 0.0.
     #[var(get = get_heartbeat_interval, set = set_heartbeat_interval)]
     heartbeat_interval: PhantomVar<f64>,
     /// The certificates that a client trusts: PEM text, or the path of a file. Takes the place of
@@ -111,41 +116,41 @@ impl MioWebSocketPeer {
         #[opt(default = OptionalTls(None))] tls_client_options: OptionalTls,
     ) -> GodotError {
         if url.is_empty() || tls_client_options.is_for_servers() {
-            godot_error!("Mio WebSocket: connect_to_url: an empty url, or tls options of a server");
+            self.complain("connect_to_url: an empty url, or tls options of a server");
             return GodotError::ERR_INVALID_PARAMETER;
         }
         let now = Instant::now();
         let timeout = connect_timeout();
         let tls = || tls_client_options.for_client(&self.tls_ca_bundle.to_string());
         let target = || Target::new(&url.to_string(), EngineResolver::boxed, tls);
-        answer("connect_to_url", self.peer.connect(target, timeout, now))
+        let connected = self.peer.connect(target, timeout, now);
+        self.answer("connect_to_url", connected)
     }
 
     /// Becomes the server's end of [param stream]: a [StreamPeerTCP] that a [TCPServer] has
-    /// accepted, or a [StreamPeerTLS] on one. [MioWebSocketServer] does the same faster. Returns [constant ERR_INVALID_PARAMETER] for any other stream and
-    /// [constant ERR_ALREADY_IN_USE] when connecting or open.
+    /// accepted, or a [StreamPeerTLS] on one. [MioWebSocketServer] does the same faster. Returns
+    /// [constant ERR_INVALID_PARAMETER] for any other stream and [constant ERR_ALREADY_IN_USE] when
+    /// connecting or open.
     #[func]
     fn accept_stream(&mut self, stream: Option<Gd<StreamPeer>>) -> GodotError {
         let Some(stream) = stream else {
-            godot_error!("Mio WebSocket: accept_stream: no stream");
+            self.complain("accept_stream: no stream");
             return GodotError::ERR_INVALID_PARAMETER;
         };
         if matches!(self.peer.state(), State::Connecting | State::Open) {
-            return answer("accept_stream", Err(Error::AlreadyInUse));
+            return self.answer("accept_stream", Err(Error::AlreadyInUse));
         }
-        match EngineStream::boxed(stream) {
-            Some(stream) => answer("accept_stream", self.peer.accept(stream)),
-            None => {
-                godot_error!(
-                    "Mio WebSocket: accept_stream: neither a StreamPeerTCP nor a StreamPeerTLS on one"
-                );
-                GodotError::ERR_INVALID_PARAMETER
-            }
-        }
+        let Some(stream) = EngineStream::boxed(stream) else {
+            self.complain("accept_stream: neither a StreamPeerTCP nor a StreamPeerTLS on one");
+            return GodotError::ERR_INVALID_PARAMETER;
+        };
+        let accepted = self.peer.accept(stream);
+        self.answer("accept_stream", accepted)
     }
 
     /// Sends a message: text for [constant WRITE_MODE_TEXT], else binary. Returns
-    /// [constant FAILED] unless open and [constant ERR_OUT_OF_MEMORY] when there is no room.
+    /// [constant FAILED] unless open, and [constant ERR_OUT_OF_MEMORY] when
+    /// [member outbound_buffer_size] or [member max_queued_packets] leaves no room.
     #[func]
     fn send(
         &mut self,
@@ -153,13 +158,15 @@ impl MioWebSocketPeer {
         #[opt(default = 1)] write_mode: i64,
     ) -> GodotError {
         let kind = if write_mode == Self::WRITE_MODE_TEXT { Kind::Text } else { Kind::Binary };
-        answer("send", self.peer.send(kind, array_bytes(&message)))
+        let sent = self.peer.send(kind, array_bytes(&message));
+        self.answer("send", sent)
     }
 
     /// Sends a text message; see [method send].
     #[func]
     fn send_text(&mut self, message: GString) -> GodotError {
-        answer("send_text", self.peer.send(Kind::Text, message.to_string().as_bytes()))
+        let sent = self.peer.send(Kind::Text, message.to_string().as_bytes());
+        self.answer("send_text", sent)
     }
 
     /// Whether the packet that [method PacketPeer.get_packet] returned last was text.
@@ -173,15 +180,13 @@ impl MioWebSocketPeer {
     #[func]
     fn poll(&mut self) {
         self.peer.poll(Instant::now());
-        while let Some(notice) = self.peer.next_notice() {
-            // A script logger may call back into this object.
-            let _unbound = self.base_mut();
-            log::print(&notice);
-        }
+        self.print_notices();
     }
 
     /// Starts the closing handshake with [param code] (0: none; below 0: the TCP connection is
-    /// ended without a handshake) and [param reason] (at most 123 bytes of UTF-8 are sent).
+    /// ended without a handshake) and [param reason] (at most 123 bytes of UTF-8 are sent; with a
+    /// longer one [WebSocketPeer] never closes). Go on polling until [method get_ready_state] is
+    /// [constant STATE_CLOSED]; one that does not answer is given up after 3 seconds.
     #[func]
     fn close(&mut self, #[opt(default = 1000)] code: i64, #[opt(default = "")] reason: GString) {
         // Codes have 16 bits on the wire, and the engine's class takes them so.
@@ -189,13 +194,13 @@ impl MioWebSocketPeer {
         self.peer.close(code, &reason.to_string());
     }
 
-    /// The IP address of the other side; empty once closed.
+    /// The IP address of the other side; once closed it is empty, and an error.
     #[func]
     fn get_connected_host(&self) -> GString {
         self.remote().map(|remote| GString::from(&address_text(remote.ip()))).unwrap_or_default()
     }
 
-    /// The TCP port of the other side; 0 once closed.
+    /// The TCP port of the other side; once closed it is 0, and an error.
     #[func]
     fn get_connected_port(&self) -> i64 {
         self.remote().map_or(0, |remote| i64::from(remote.port()))
@@ -217,12 +222,13 @@ impl MioWebSocketPeer {
         })
     }
 
-    /// Sends small segments without waiting for receipts, which is the default.
+    /// Sends small segments without waiting for receipts, which is the default; with `false` the
+    /// system collects them (Nagle's algorithm). An error without a connection.
     #[func]
     fn set_no_delay(&mut self, enabled: bool) {
         let connection = self.peer.connection();
         if !connection.is_some_and(|connection| connection.borrow_mut().set_no_delay(enabled)) {
-            godot_error!("Mio WebSocket: set_no_delay: there is no connection");
+            self.complain("set_no_delay: there is no connection");
         }
     }
 
@@ -262,7 +268,7 @@ impl MioWebSocketPeer {
     #[func]
     fn set_supported_protocols(&mut self, protocols: PackedStringArray) {
         let set = self.peer.configure(|config| set_protocols(config, &strings(&protocols)));
-        let _ = answer("supported_protocols", set.map_err(Error::from));
+        let _ = self.answer("supported_protocols", set.map_err(Error::from));
     }
 
     #[func]
@@ -273,7 +279,7 @@ impl MioWebSocketPeer {
     #[func]
     fn set_handshake_headers(&mut self, protocols: PackedStringArray) {
         let set = self.peer.configure(|config| set_headers(config, strings(&protocols)));
-        let _ = answer("handshake_headers", set.map_err(Error::from));
+        let _ = self.answer("handshake_headers", set.map_err(Error::from));
     }
 
     #[func]
@@ -317,7 +323,7 @@ impl MioWebSocketPeer {
             Ok(interval) => {
                 self.peer.set_heartbeat(Duration::from_millis(interval.as_millis() as u64));
             }
-            Err(_) => godot_error!("Mio WebSocket: heartbeat_interval: less than 0"),
+            Err(_) => self.complain("heartbeat_interval: less than 0"),
         }
     }
 
@@ -330,6 +336,28 @@ impl MioWebSocketPeer {
 
     pub(crate) fn connection(&self) -> Option<&SharedConnection> {
         self.peer.connection()
+    }
+
+    /// The engine's code for a result, and the error in the log.
+    fn answer(&mut self, call: &str, result: Result<(), Error>) -> GodotError {
+        let Err(error) = result else {
+            return GodotError::OK;
+        };
+        self.complain(&format!("{call}: {error}"));
+        error_code(&error)
+    }
+
+    fn complain(&mut self, text: &str) {
+        self.peer.note_error(Instant::now(), text);
+        self.print_notices();
+    }
+
+    fn print_notices(&mut self) {
+        while let Some(notice) = self.peer.next_notice() {
+            // A script logger may call back into this object.
+            let _unbound = self.base_mut();
+            log::print(&notice);
+        }
     }
 
     fn remote(&self) -> Option<std::net::SocketAddr> {
@@ -362,7 +390,7 @@ impl IPacketPeerExtension for MioWebSocketPeer {
             if self.peer.state() == State::Open {
                 return GodotError::ERR_UNAVAILABLE;
             }
-            return answer("get_packet", Err(Error::NotOpen));
+            return self.answer("get_packet", Err(Error::NotOpen));
         };
         self.was_string = message.kind == Kind::Text;
         self.current = message.data;
@@ -382,7 +410,8 @@ impl IPacketPeerExtension for MioWebSocketPeer {
     ) -> GodotError {
         // SAFETY: the engine passes a buffer of this size, which it keeps during the call.
         let data = unsafe { bytes(p_buffer.ptr(), p_buffer_size) };
-        answer("put_packet", self.peer.send(Kind::Binary, data))
+        let sent = self.peer.send(Kind::Binary, data);
+        self.answer("put_packet", sent)
     }
 }
 
@@ -412,17 +441,6 @@ impl ToGodot for OptionalPeer {
             // Only the engine can make this value: options for any client have no certificates.
             None => TlsOptions::client()
                 .map_or_else(Variant::nil, |mut options| options.call("get_trusted_ca_chain", &[])),
-        }
-    }
-}
-
-/// The engine's code for a result, and the error in the log.
-fn answer(call: &str, result: Result<(), Error>) -> GodotError {
-    match result {
-        Ok(()) => GodotError::OK,
-        Err(error) => {
-            godot_error!("Mio WebSocket: {call}: {error}");
-            error_code(&error)
         }
     }
 }

@@ -71,6 +71,14 @@ use accessors;
 /// All work is done in [method MultiplayerPeer.poll], without waiting and without threads; what it
 /// costs grows with the traffic, not with the number of peers. To be used on the main thread.
 ///
+/// Where a game may notice that it is not [WebSocketMultiplayerPeer]: [method PacketPeer.put_packet]
+/// returns [constant ERR_OUT_OF_MEMORY] for a packet that has no room, and not [constant OK]; packets
+/// that come together with the end of a connection can be taken, and
+/// [signal MultiplayerPeer.peer_disconnected] comes a poll later; a server pings its clients
+/// ([member heartbeat_interval]); [method MultiplayerPeer.close] sends a close frame, with code 1001
+/// from a server and 1000 from a client; [member handshake_timeout] holds for clients that wait for
+/// their id, too.
+///
 /// While somebody works on the extension, the editor may load it anew with connections open: they end
 /// as by [method MultiplayerPeer.close], and all objects of its classes begin anew, without their
 /// settings. Code cannot be unloaded while it runs, so a handler of a signal of this class must not
@@ -90,7 +98,8 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     #[var(get = get_handshake_headers, set = set_handshake_headers)]
     handshake_headers: PhantomVar<PackedStringArray>,
     /// Largest packet that is accepted, in bytes. The connection of a peer that sends a larger one
-    /// is closed with code 1009. Default: 65535. Applies to connections made later.
+    /// is closed with code 1009; with 0 or less only empty packets are accepted. Default: 65535.
+    /// Applies to connections made later.
     #[var(get = get_inbound_buffer_size, set = set_inbound_buffer_size)]
     inbound_buffer_size: PhantomVar<i64>,
     /// Most bytes of packets to one peer that wait for the operating system to take them; 0 or less
@@ -133,11 +142,18 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     heartbeat_interval: PhantomVar<f64>,
     /// Time in seconds after a ping in which something must arrive from the peer, whatever it is, or
     /// the peer must at least go on taking what waits for it; else its connection is ended, with
-    /// code 1006 in [signal peer_closed]. 0 means that it is never ended so. That is judged only when everything that has arrived has been read, and when
-    /// the game has stood still for half of this time or more the peer gets the time once more: a
-    /// game that is paused, is loading or stands in a debugger loses nobody. Default: 60.0; a player
-    /// whose network is gone leaves 60 to 80 seconds after its last word. A negative value is an
-    /// error and changes nothing. Applies to connections made later.
+    /// code 1006 in [signal peer_closed]. 0 means that it is never ended so, as by
+    /// [WebSocketMultiplayerPeer]. That is judged only when everything that has arrived has been
+    /// read, and when the game has stood still for half of this time or more the peer gets the time
+    /// once more: a game that is paused, is loading or stands in a debugger loses nobody. Default:
+    /// 60.0; a player whose network is gone leaves 60 to 80 seconds after its last word. A negative
+    /// value is an error and changes nothing. Applies to connections made later.
+    /// ```gdscript
+    /// # Who is gone leaves within 15 seconds.
+    /// peer.heartbeat_interval = 5.0
+    /// peer.heartbeat_timeout = 10.0
+    /// peer.create_server(9080)
+    /// ```
     #[var(get = get_heartbeat_timeout, set = set_heartbeat_timeout)]
     heartbeat_timeout: PhantomVar<f64>,
     /// If `true`, a client pings its server as a server does its clients: it then knows the
@@ -145,23 +161,23 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     /// connections made later.
     #[var(get = get_heartbeat_on_client, set = set_heartbeat_on_client)]
     heartbeat_on_client: PhantomVar<bool>,
-    /// Most packets to one peer that wait for the operating system to take them. A packet that does
-    /// not fit is refused with [constant ERR_OUT_OF_MEMORY]. Default: 4096. Applies to connections
-    /// made later.
+    /// Most packets to one peer that wait for the operating system to take them; below 0 means no
+    /// limit, and with 0 nobody can join. A packet that does not fit is refused with
+    /// [constant ERR_OUT_OF_MEMORY]. Default: 4096. Applies to connections made later.
     #[var(get = get_max_queued_packets, set = set_max_queued_packets)]
     max_queued_packets: PhantomVar<i64>,
     /// A server's limit on clients that are connected at a time; 0 (the default) means no limit.
     /// Whoever asks to join beyond it is answered with HTTP status 503 and `Retry-After: 5`, so that
-    /// a crowd that waits for places asks seldom. The place of a client is free when [signal MultiplayerPeer.peer_disconnected] has been emitted
-    /// for it. Unlike [member MultiplayerPeer.refuse_new_connections], which leaves connections
+    /// a crowd that waits for places asks seldom. The place of a client is free when
+    /// [signal MultiplayerPeer.peer_disconnected] has been emitted for it. Unlike [member MultiplayerPeer.refuse_new_connections], which leaves connections
     /// waiting, this tells them. A negative value is an error and changes nothing.
     #[var(get = get_max_clients, set = set_max_clients)]
     max_clients: PhantomVar<i64>,
     /// A server's limit on connections that have not got through TLS and upgrade. When there are
     /// more, the oldest is dropped: a client that means well is through after a round trip or two,
     /// so the oldest are those that say nothing. To keep others out, somebody has to open this many
-    /// connections within a round trip, again and again; [member
-    /// connections_per_second_per_address] is against that. The older half is dropped, too, when
+    /// connections within a round trip, again and again;
+    /// [member connections_per_second_per_address] is against that. The older half is dropped, too, when
     /// the system has no descriptors left. Default: 1024, more than come at once to any game, and
     /// about 16 MiB of unfinished requests at most. A value below 1 is an error and changes nothing.
     #[var(get = get_max_pending_handshakes, set = set_max_pending_handshakes)]
@@ -341,9 +357,11 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     /// `user://` or absolute). Takes the place of the certificate in the [TLSOptions], from which
     /// an extension cannot read intermediates unless the certificate was loaded from a file. With
     /// [member tls_private_key] it makes [method create_server] speak TLS without [TLSOptions].
+    /// Read by [method create_server] and [method reload_tls]. Default: empty.
     #[var]
     tls_certificate_chain: GString,
-    /// The private key of [member tls_certificate_chain]: PEM text, or the path of a file.
+    /// The private key of [member tls_certificate_chain]: PEM text, or the path of a file. Default:
+    /// empty.
     #[var]
     tls_private_key: GString,
     /// A server with TLS looks at the files of its certificate and key again when so many seconds
