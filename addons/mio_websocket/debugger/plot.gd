@@ -21,7 +21,7 @@ func _init(plot_title := "", line_labels: PackedStringArray = [], line_colors: P
 	title = plot_title
 	labels = line_labels
 	colors = line_colors
-	custom_minimum_size = Vector2(220, 72)
+	custom_minimum_size = Vector2(220, 72) * EditorInterface.get_editor_scale()
 	size_flags_horizontal = Control.SIZE_EXPAND_FILL
 	size_flags_vertical = Control.SIZE_EXPAND_FILL
 	clear()

@@ -46,6 +46,7 @@ func watch(peer: MultiplayerPeer) -> void:
 	if peer == null or peer.get_class() != PEER_CLASS or _peers().has(peer):
 		return
 	_watched.append(weakref(peer))
+	# By its number: bound itself, the peer would keep itself alive.
 	peer.connect(&"peer_closed", _on_peer_closed.bind(peer.get_instance_id()))
 
 
@@ -120,4 +121,5 @@ func _title(peer: MultiplayerPeer) -> String:
 
 func _on_peer_closed(id: int, code: int, reason: String, was_clean: bool, key: int) -> void:
 	if _closes.size() < MOST_CLOSES:
-		_closes.append({key = key, id = id, code = code, reason = reason, was_clean = was_clean})
+		var at := _title(instance_from_id(key) as MultiplayerPeer)
+		_closes.append({at = at, id = id, code = code, reason = reason, was_clean = was_clean})

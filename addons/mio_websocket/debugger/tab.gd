@@ -1,7 +1,7 @@
 @tool
 extends VBoxContainer
-## The "WebSocket" tab of a debugger session: connections, traffic, ends and refusals of one peer of
-## the game.
+## The "WebSocket" tab of a debugger session: connections, traffic and refusals of one peer of the game, and
+## ends of connections of all.
 
 const Plot := preload("plot.gd")
 const Reporter := preload("reporter.gd")
@@ -23,6 +23,7 @@ const CLOSE_COLUMNS: Dictionary[String, int] = {
 	"Code": 60,
 	"Reason": 240,
 	"Clean": 60,
+	"At": 140,
 }
 const COUNT_COLUMNS: Dictionary[String, int] = {"Since the start": 260, "Count": 80}
 ## What is listed of the counts of a peer, and what it is called here.
@@ -31,15 +32,25 @@ const COUNTS: Dictionary[String, String] = {
 	joined = "joined",
 	pending_handshakes = "handshakes under way",
 	refused_full = "refused: full",
+	refused_draining = "refused: draining",
 	refused_rate = "refused: too often",
+	refused_proxy = "refused: PROXY header",
 	refused_path = "refused: path",
 	refused_origin = "refused: origin",
+	refused_admission = "refused: by admission_callback",
 	refused_request = "refused: bad request",
 	failed_tls = "failed in TLS",
 	handshake_timeouts = "took too long",
 	handshakes_displaced = "displaced by newer ones",
+	accept_errors = "no descriptors left",
 	packets_refused = "packets refused for want of room",
 	packets_dropped = "stale packets dropped",
+	closed_too_big = "closed: packet too big",
+	closed_fragments = "closed: too many fragments",
+	closed_rate = "closed: sent too much",
+	closed_protocol = "closed: broke the protocol",
+	closed_overflow = "closed: read too slowly",
+	closed_memory = "closed: memory limit",
 }
 const MOST_CLOSES := 500
 
@@ -56,6 +67,9 @@ var _counts := Tree.new()
 var _traffic := Plot.new("Traffic", ["in", "out"], [BLUE, ORANGE])
 var _rtt := Plot.new("Round trip", ["mean", "worst"], [GREEN, PURPLE])
 var _players := Plot.new("Connections", ["now"], [BLUE])
+## The rows of lists that are shown anew twice a second: those that stay keep their selection.
+var _connection_rows: Dictionary[int, TreeItem] = {}
+var _count_rows: Dictionary[String, TreeItem] = {}
 ## The numbers of the last snapshot, by peer and then by connection, for what has changed since.
 var _before: Dictionary[int, Dictionary] = {}
 var _before_total: Dictionary[int, Dictionary] = {}
@@ -143,8 +157,6 @@ func _show_peer(peer: Dictionary, seconds: float) -> void:
 	var sum_rtt := 0.0
 	var worst_rtt := 0.0
 	var measured := 0
-	_connections.clear()
-	var root := _connections.create_item()
 	for connection: Dictionary in connections:
 		var id: int = connection.get("id", 0)
 		var earlier: Dictionary = before.get(id, {})
@@ -154,7 +166,9 @@ func _show_peer(peer: Dictionary, seconds: float) -> void:
 			sum_rtt += rtt
 			worst_rtt = maxf(worst_rtt, rtt)
 			measured += 1
-		_add(_connections, root, [
+		if not _connection_rows.has(id):
+			_connection_rows[id] = _connections.create_item(_connections.get_root())
+		_set_texts(_connection_rows[id], [
 			str(id),
 			str(connection.get("address", "")),
 			_milliseconds(rtt),
@@ -164,6 +178,10 @@ func _show_peer(peer: Dictionary, seconds: float) -> void:
 			String.humanize_size(int(connection.get("queued_bytes", 0))),
 			"%d s" % int(connection.get("connected_seconds", 0.0)),
 		])
+	for id: int in _connection_rows.keys():
+		if not now.has(id):
+			_connection_rows[id].free()
+			_connection_rows.erase(id)
 	_before[key] = now
 
 	var earlier_total: Dictionary = _before_total.get(key, {})
@@ -176,22 +194,23 @@ func _show_peer(peer: Dictionary, seconds: float) -> void:
 	_rtt.add([sum_rtt / measured if measured > 0 else 0.0, worst_rtt])
 	_players.add([count])
 
-	_counts.clear()
-	var counts := _counts.create_item()
-	for name: String in COUNTS:
-		if stats.get(name, 0) != 0:
-			_add(_counts, counts, [COUNTS[name], str(stats[name])])
+	for count_name: String in COUNTS:
+		if stats.get(count_name, 0) != 0 and not _count_rows.has(count_name):
+			_count_rows[count_name] = _counts.create_item(_counts.get_root())
+	for count_name: String in _count_rows:
+		_set_texts(_count_rows[count_name], [COUNTS[count_name], str(stats.get(count_name, 0))])
 
 
 func _add_close(end: Dictionary) -> void:
 	var root := _closes.get_root()
-	_add(_closes, root, [
+	_set_texts(_closes.create_item(root, 0), [
 		Time.get_time_string_from_system(),
 		str(end.get("id", 0)),
 		str(end.get("code", 0)),
 		str(end.get("reason", "")),
 		"yes" if end.get("was_clean", false) else "no",
-	], 0)
+		str(end.get("at", "")),
+	])
 	while root.get_child_count() > MOST_CLOSES:
 		root.get_child(-1).free()
 
@@ -199,9 +218,12 @@ func _add_close(end: Dictionary) -> void:
 ## Keeps the list of peers as the game has them.
 func _offer(peers: Array) -> void:
 	var wanted := _chosen()
-	var titles: Array = peers.map(func(peer: Dictionary) -> String: return peer.get("title", ""))
-	var present: Array = range(_chooser.item_count).map(_chooser.get_item_text)
-	if titles == present:
+	# By their keys, too: a server that starts anew may have the title of the one before.
+	var offered: Array = peers.map(func(peer: Dictionary) -> Array: return [peer.get("key", 0), peer.get("title", "")])
+	var present: Array = range(_chooser.item_count).map(
+		func(index: int) -> Array: return [_chooser.get_item_metadata(index), _chooser.get_item_text(index)]
+	)
+	if offered == present:
 		return
 	_chooser.clear()
 	for peer: Dictionary in peers:
@@ -220,8 +242,11 @@ func _chosen() -> int:
 ## Empties what belongs to one peer.
 func _forget_peer() -> void:
 	_summary.text = "No peer of this addon in the running game" if _chosen() == 0 else ""
-	_connections.clear()
-	_counts.clear()
+	for tree: Tree in [_connections, _counts]:
+		tree.clear()
+		tree.create_item()
+	_connection_rows.clear()
+	_count_rows.clear()
 	for plot: Plot in [_traffic, _rtt, _players]:
 		plot.clear()
 
@@ -231,17 +256,18 @@ static func _set_up(tree: Tree, title: String, columns: Dictionary[String, int])
 	tree.columns = columns.size()
 	tree.column_titles_visible = true
 	tree.hide_root = true
+	tree.hide_folding = true
 	for column: int in columns.size():
-		var name: String = columns.keys()[column]
-		tree.set_column_title(column, name)
+		var head: String = columns.keys()[column]
+		var width := int(columns[head] * EditorInterface.get_editor_scale())
+		tree.set_column_title(column, head)
 		tree.set_column_title_alignment(column, HORIZONTAL_ALIGNMENT_LEFT)
-		tree.set_column_custom_minimum_width(column, columns[name])
-		tree.set_column_expand_ratio(column, columns[name])
+		tree.set_column_custom_minimum_width(column, width)
+		tree.set_column_expand_ratio(column, columns[head])
 		tree.set_column_clip_content(column, true)
 
 
-static func _add(tree: Tree, root: TreeItem, texts: PackedStringArray, index := -1) -> void:
-	var item := tree.create_item(root, index)
+static func _set_texts(item: TreeItem, texts: PackedStringArray) -> void:
 	for column: int in texts.size():
 		item.set_text(column, texts[column])
 
@@ -250,11 +276,11 @@ static func _milliseconds(seconds: float) -> String:
 	return "" if seconds < 0.0 else "%.1f ms" % (seconds * 1000.0)
 
 
-static func _rate(now: Dictionary, before: Dictionary, name: String, seconds: float) -> String:
+static func _rate(now: Dictionary, before: Dictionary, count: String, seconds: float) -> String:
 	if before.is_empty():
 		return ""
-	return "%s/s" % String.humanize_size(int(_change(now, before, name) / seconds))
+	return "%s/s" % String.humanize_size(int(_change(now, before, count) / seconds))
 
 
-static func _change(now: Dictionary, before: Dictionary, name: String) -> float:
-	return maxf(float(now.get(name, 0)) - float(before.get(name, 0)), 0.0)
+static func _change(now: Dictionary, before: Dictionary, count: String) -> float:
+	return maxf(float(now.get(count, 0)) - float(before.get(count, 0)), 0.0)

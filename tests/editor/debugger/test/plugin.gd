@@ -46,10 +46,24 @@ func _watch() -> void:
 	t.check("three players are listed", connections, _rows("Connections"))
 	t.check("with their round trips", await _until(_has_round_trips), _rows("Connections"))
 	t.check("and what they send a second", await _until(_has_traffic), _rows("Connections"))
+	await _keeps_selection()
 	var counts := _rows("Handshakes")
 	t.check("refusals are counted", PackedStringArray(["refused: path", "1"]) in counts, counts)
 	t.check("the kick shows with its reason", await _until(_has_kick), _rows("Closed"))
 	t.check("two players are left", await _until(func() -> bool: return _rows("Connections").size() == 2))
+
+
+## Who looks at a row does not lose it when the next numbers come.
+func _keeps_selection() -> void:
+	var list := _list("Connections")
+	list.set_selected(list.get_root().get_child(1), 0)
+	var id := list.get_selected().get_text(0)
+	var age := list.get_selected().get_text(7)
+	var later := await _until(func() -> bool: return _rows("Connections").any(
+		func(row: PackedStringArray) -> bool: return row[0] == id and row[7] != age
+	))
+	t.check("numbers come", later)
+	t.check("a row stays selected", list.get_selected() != null and list.get_selected().get_text(0) == id)
 
 
 func _has_round_trips() -> bool:
@@ -64,7 +78,7 @@ func _has_traffic() -> bool:
 
 func _has_kick() -> bool:
 	return _rows("Closed").any(
-		func(row: PackedStringArray) -> bool: return row.slice(2) == PackedStringArray(["4001", "kicked", "yes"])
+		func(row: PackedStringArray) -> bool: return row.slice(2, 5) == PackedStringArray(["4001", "kicked", "yes"]) and row[5].begins_with("server on port ")
 	)
 
 
@@ -80,13 +94,19 @@ func _until(condition: Callable) -> bool:
 ## The texts of a list of the tab, row by row.
 func _rows(list: String) -> Array:
 	var rows := []
+	var tree := _list(list)
+	if tree == null or tree.get_root() == null:
+		return rows
+	for item: TreeItem in tree.get_root().get_children():
+		var texts := PackedStringArray()
+		for column: int in tree.columns:
+			texts.append(item.get_text(column))
+		rows.append(texts)
+	return rows
+
+
+func _list(list: String) -> Tree:
 	for tab: Node in EditorInterface.get_base_control().find_children("WebSocket", "", true, false):
 		for tree: Tree in tab.find_children(list, "Tree", true, false):
-			if tree.get_root() == null:
-				continue
-			for item: TreeItem in tree.get_root().get_children():
-				var texts := PackedStringArray()
-				for column: int in tree.columns:
-					texts.append(item.get_text(column))
-				rows.append(texts)
-	return rows
+			return tree
+	return null
