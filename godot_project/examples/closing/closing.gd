@@ -1,10 +1,11 @@
 extends Node
-## How connections end, and how far away somebody is: a server and its players in one scene.
+## How connections begin and end, and how far away somebody is: a server and its players in one scene.
 ##
 ## godot --headless --path godot_project res://examples/closing/closing.tscn
 
 var _server := MioWebSocketMultiplayerPeer.new()
 var _player: MioWebSocketMultiplayerPeer
+var _stands_still := false
 
 
 func _ready() -> void:
@@ -30,27 +31,48 @@ func _ready() -> void:
 
 	# Asks for a place that is not there; the player is never connected.
 	await _join("/pray")
+
+	# Somebody takes the connection and then says nothing. Each phase can have a time of its own.
+	var silent := TCPServer.new()
+	silent.listen(0, "127.0.0.1")
+	await _connect("ws://127.0.0.1:%d" % silent.get_local_port())
+
+	# A player who stands still, as one whose network is gone.
+	_server.heartbeat_timeout = 0.5
+	await _join("/play")
+	_stands_still = true
+	while _server.get_peer_ids().size() > 0:
+		await get_tree().process_frame
 	get_tree().quit()
 
 
 func _process(_delta: float) -> void:
 	# A peer that is the scene tree's multiplayer_peer is polled by the tree.
 	_server.poll()
-	if _player != null:
+	if _player != null and not _stands_still:
 		_player.poll()
 
 
 ## A new player tries to join; its id, or 0 when it could not.
 func _join(path: String) -> int:
+	return await _connect("ws://127.0.0.1:%d%s" % [_server.get_local_port(), path])
+
+
+func _connect(url: String) -> int:
 	_player = MioWebSocketMultiplayerPeer.new()
 	_player.peer_closed.connect(_on_peer_closed.bind("player"))
-	_player.create_client("ws://127.0.0.1:%d%s" % [_server.get_local_port(), path])
+	# handshake_timeout is for the whole way, 3 seconds, and these are for its parts. Of several addresses of a name
+	# the first that answers is taken.
+	_player.connect_timeout = 1.0
+	_player.upgrade_timeout = 1.0
+	_player.create_client(url)
 	while _player.get_connection_status() == MultiplayerPeer.CONNECTION_CONNECTING:
 		await get_tree().process_frame
 	var error := _player.get_connection_error()
 	if not error.is_empty():
 		print("No connection (%s): %s." % [error.phase, error.message])
-		print("The server says: %d %s" % [error.status, error.body.strip_edges()])
+		if error.status != 0:
+			print("The server says: %d %s" % [error.status, error.body.strip_edges()])
 	return _player.get_unique_id()
 
 

@@ -1,6 +1,7 @@
 //! The examples of the project, run as a reader would run them: each scene an engine of its own.
 
 mod admission;
+mod proxy;
 mod status;
 
 use std::fs;
@@ -25,10 +26,11 @@ const TICK: Duration = Duration::from_millis(20);
 type Play = fn(&Stage<'_>) -> Result<()>;
 
 /// What is played, each a case.
-const PLAYS: [(&str, Play); 4] = [
+const PLAYS: [(&str, Play); 5] = [
     ("drain, reconnect", restart),
     ("closing", closing),
     ("admission", admission::admission),
+    ("proxy", proxy::proxy),
     ("status", status::status),
 ];
 
@@ -108,6 +110,8 @@ fn closing(stage: &Stage<'_>) -> Result<()> {
         "The player has lost 1: Bedtime (4100).",
         "No connection (upgrade): ",
         "The server says: 404 there is nothing at this path",
+        "No connection (upgrade): ",
+        ": connection lost (1006).",
     ] {
         scene.says(line)?;
     }

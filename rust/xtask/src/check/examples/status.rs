@@ -41,7 +41,7 @@ fn is_answered(port: u16, path: &str, part: &str) -> Result<()> {
 }
 
 /// The number behind a text that ends in one, or in one and a full stop.
-fn number(line: &str) -> Result<u16> {
+pub(super) fn number(line: &str) -> Result<u16> {
     let digits = line.trim_end_matches('.').rsplit(|letter: char| !letter.is_ascii_digit());
     digits.take(1).find_map(|digits| digits.parse().ok()).with_context(|| line.to_owned())
 }
