@@ -7,6 +7,7 @@ mod editor;
 mod examples;
 pub(crate) mod hostile;
 mod interop;
+mod links;
 pub(crate) mod package;
 mod proxies;
 mod scenes;
@@ -37,6 +38,7 @@ const CHECKS: &[Check] = &[
     Check { name: "clippy", run: |workspace, _| cargo::clippy(workspace) },
     Check { name: "core", run: |workspace, _| cargo::core(workspace) },
     Check { name: "docs", run: |workspace, _| cargo::docs(workspace) },
+    Check { name: "docs-links", run: |workspace, _| links::run(workspace) },
     Check { name: "deny", run: |workspace, _| cargo::deny(workspace) },
     Check { name: "library", run: |workspace, _| build(workspace) },
     Check { name: ENGINE, run: scenes::run },
@@ -130,8 +132,24 @@ mod tests {
     fn no_filter_means_everything_in_order() {
         let (checks, scenes) = chosen(&[]).expect("valid");
         let expected = [
-            "fmt", "clippy", "core", "docs", "deny", "library", "engine", "editor", "snippets",
-            "autobahn", "interop", "proxies", "hostile", "demo", "examples", "package", "soak",
+            "fmt",
+            "clippy",
+            "core",
+            "docs",
+            "docs-links",
+            "deny",
+            "library",
+            "engine",
+            "editor",
+            "snippets",
+            "autobahn",
+            "interop",
+            "proxies",
+            "hostile",
+            "demo",
+            "examples",
+            "package",
+            "soak",
         ];
         assert_eq!(checks, expected);
         assert_eq!(scenes.len(), 2);
