@@ -15,6 +15,8 @@ extends SceneTree
 ## --memory-limit=BYTES
 ## --no-newcomers
 ## --injected-header=TEXT   entry of handshake_headers that the server must not take
+## --undecided              nobody decides about clients that ask for another path than "/"
+## --status                 a status endpoint, whose port is the second in the file
 ## --expect=ERROR           part of an error line that must come
 
 const GoodClient := preload("res://good_client.gd")
@@ -46,6 +48,8 @@ var _broadcasts := 0
 var _broadcast := PackedByteArray()
 var _broadcast_number := 0
 var _is_unreliable := false
+## What nobody decides about; a script that waits for an answer keeps it, too.
+var _undecided: Array[RefCounted] = []
 
 var _phase := Phase.WARMING
 var _phase_since := 0
@@ -111,6 +115,11 @@ func _configure(name: String, value: String) -> void:
 			print("EXPECT_ERROR ", value)
 		"no-newcomers":
 			_has_newcomers = false
+		"undecided":
+			_server.set("admission_callback", _decide)
+		"status":
+			if _server.call("create_status_endpoint", 0) != OK:
+				_fail("no status endpoint")
 		"injected-header":
 			_server.handshake_headers = ["X-Game: yes", value]
 			if not _server.handshake_headers.is_empty():
@@ -118,6 +127,13 @@ func _configure(name: String, value: String) -> void:
 			_server.handshake_headers = ["X-Game: yes"]
 		_:
 			_fail("unknown option %s" % name)
+
+
+func _decide(request: RefCounted) -> void:
+	if request.get_path() == "/":
+		request.accept()
+	else:
+		_undecided.append(request)
 
 
 func _process(_delta: float) -> bool:
@@ -250,7 +266,7 @@ func _begin() -> void:
 	_enter(Phase.ATTACKED)
 	# Beside and renamed, so that nobody reads half a number.
 	var file := FileAccess.open(_port_file + ".part", FileAccess.WRITE)
-	file.store_string(str(_server.get_local_port()))
+	file.store_string("%d %d" % [_server.get_local_port(), _server.get_status_endpoint_port()])
 	file.close()
 	DirAccess.rename_absolute(_port_file + ".part", _port_file)
 

@@ -28,6 +28,16 @@ pub(super) const CASES: &[Case] = &[
         ..USUAL
     },
     Case {
+        name: "admission_callback that does not decide",
+        server: &["--undecided", "--set=handshake_timeout=3.0"],
+        attack: undecided,
+        errors: &["nobody has accepted or rejected the request"],
+        counters: &["handshake_timeouts"],
+        // A newcomer waits until 400 requests of 16 KiB have been read.
+        bounds: Bounds { join: 240, ..BOUNDS },
+        ..USUAL
+    },
+    Case {
         name: "connections_per_second_per_address",
         server: &["--set=connections_per_second_per_address=20"],
         attack: hurrying,
@@ -125,6 +135,29 @@ fn displacing(target: &Target) -> Result<Deeds> {
         read_to_end(socket)?;
     }
     Ok(vec![(gone, "silent connections displaced"), (PENDING, "that stayed")])
+}
+
+/// Clients that nobody decides about do what they can meanwhile: send on and on, or leave. They are
+/// answered when their time is up, and let nobody wait.
+fn undecided(target: &Target) -> Result<Deeds> {
+    let large = format!("X: {}", "x".repeat(15_000));
+    let request = wire::head("GET /wait HTTP/1.1", &[&HEADERS[..], &[&large]].concat());
+    let frames = frame(FIN | BINARY, &[7; 1000]).repeat(100);
+    let count = 200 * target.factor.min(2);
+    let left = crowd(count, |_| target.ask(&request)?.reset())?;
+    let waiting = crowd(2 * count, |index| {
+        let mut client = target.ask(&request)?;
+        if index % 2 == 0 {
+            client.send(&frames)?;
+        }
+        Ok(client)
+    })?;
+    let count = waiting.len();
+    for mut client in waiting {
+        client.expect(503)?;
+        client.read_to_end()?;
+    }
+    Ok(vec![(left.len(), "that left undecided"), (count, "that stayed, all answered with 503")])
 }
 
 /// All from one address. Some are let in.

@@ -9,6 +9,7 @@ mod frame;
 mod http;
 mod limits;
 mod seen;
+mod status;
 mod tcp;
 mod tls;
 mod websocket;
@@ -92,7 +93,9 @@ pub(super) fn check(workspace: &Workspace) -> Result<Verdict> {
 
 /// In the order from the socket up.
 fn all() -> impl Iterator<Item = &'static Case> {
-    [tcp::CASES, http::CASES, websocket::CASES, tls::CASES, limits::CASES].into_iter().flatten()
+    [tcp::CASES, http::CASES, websocket::CASES, tls::CASES, limits::CASES, status::CASES]
+        .into_iter()
+        .flatten()
 }
 
 /// What one case came to.
@@ -179,9 +182,11 @@ impl Stage<'_> {
 
     fn attack(&self, case: &Case, row: &mut Row) -> Result<()> {
         let mut server = self.serve(case)?;
-        let port = server.port()?.parse().context("the server's port is no number")?;
+        let ports = server.port()?;
+        let (port, status_port) = ports.split_once(' ').context("the server has not two ports")?;
         let target = Target {
-            port,
+            port: port.parse().context("the server's port is no number")?,
+            status_port: status_port.parse().context("the status endpoint's port is no number")?,
             roots: case.secure.then(|| self.roots.clone()),
             factor: self.factor,
             connections: self.connections,

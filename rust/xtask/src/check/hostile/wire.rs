@@ -34,8 +34,11 @@ const RECEIVED: usize = 16 * 1024;
 const MOST_READ: usize = 64 << 20;
 
 /// Where to attack, and how hard.
+#[derive(Clone)]
 pub(super) struct Target {
     pub(super) port: u16,
+    /// 0 unless there is a status endpoint.
+    pub(super) status_port: u16,
     /// The trust in the server's certificate, if it speaks TLS.
     pub(super) roots: Option<RootCertStore>,
     /// How many times the usual amount is done.
