@@ -6,6 +6,18 @@ const Harness := preload("res://support/harness.gd")
 var t := Harness.new()
 
 
+## Calls back when nobody keeps it any more.
+class Farewell:
+	extends RefCounted
+
+	var act: Callable
+
+	func _notification(what: int) -> void:
+		if what == NOTIFICATION_PREDELETE:
+			act.call()
+
+
+
 func _initialize() -> void:
 	t.begin(self)
 	if not t.ready():
@@ -17,6 +29,7 @@ func _initialize() -> void:
 		_disconnect_others_in_peer_disconnected(force)
 	_nested_poll()
 	_drop_in_handler()
+	_ask_when_a_view_goes()
 	t.finish()
 
 
@@ -210,3 +223,26 @@ func _drop_in_handler() -> void:
 				"the last reference may go in a %s's %s" % [side, event], box.peer == null, "the handler was not called"
 			)
 			t.retire(others)
+
+
+## A script may have hung something on the view of a connection that calls back when it goes.
+func _ask_when_a_view_goes() -> void:
+	for way: String in ["leaving", "disconnect_peer", "force", "close"]:
+		var net := t.connect_net(2)
+		var server: MultiplayerPeer = net.server
+		var id: int = net.ids[0]
+		var asked := []
+		var farewell := Farewell.new()
+		farewell.act = func() -> void: asked.append(server.get_peer_ids().size())
+		server.get_peer(id).set_meta("farewell", farewell)
+		farewell = null
+		match way:
+			"leaving":
+				net.clients[0].close()
+			"close":
+				server.close()
+			_:
+				server.disconnect_peer(id, way == "force")
+		t.pump(net.all, func() -> bool: return not asked.is_empty())
+		t.equal("the peer is asked when a view goes by %s" % way, asked, [0 if way == "close" else 1])
+		t.close_net(net)

@@ -44,8 +44,8 @@ impl MioWebSocketMultiplayerPeer {
                 Event::Drained => self.signals().drained().emit(),
             }
             self.peer.get_mut().finish_event(event);
-            self.forget_views();
             if let Event::PeerDisconnected(id) = event.event {
+                self.forget_view(id);
                 self.forget_request(id);
             }
         }

@@ -497,10 +497,24 @@ impl MioWebSocketMultiplayerPeer {
         self.peer.get_mut().set_delivery(delivery);
     }
 
-    /// Lets go of the views of peers that have gone.
+    /// Lets go of the view of a peer that has gone.
+    fn forget_view(&mut self, id: i32) {
+        if self.views.contains_key(&id) && self.peer.get_mut().connection(id).is_none() {
+            let view = self.views.remove(&id);
+            self.let_go(view);
+        }
+    }
+
+    /// Lets go of all views: the session has ended.
     fn forget_views(&mut self) {
-        let peer = self.peer.get_mut();
-        self.views.retain(|id, _| peer.connection(*id).is_some());
+        let views = std::mem::take(&mut self.views);
+        self.let_go(views);
+    }
+
+    /// Drops what a script may have hung something on, that calls back when it goes.
+    fn let_go<T>(&mut self, value: T) {
+        let _unbound = self.base_mut();
+        drop(value);
     }
 
     /// What was collected during the frame leaves at its end.

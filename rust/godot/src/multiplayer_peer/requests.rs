@@ -130,10 +130,4 @@ impl MioWebSocketMultiplayerPeer {
         let peers = std::mem::take(&mut self.requests.peers);
         self.let_go((newcomers, peers));
     }
-
-    /// Drops what a script may have hung something on, that calls back when it goes.
-    fn let_go<T>(&mut self, value: T) {
-        let _unbound = self.base_mut();
-        drop(value);
-    }
 }

@@ -97,7 +97,8 @@ impl MioWebSocketMultiplayerPeer {
             return OptionalPeer(Some(view.clone()));
         }
         let view = peer.view(peer_id).map(MioWebSocketPeer::of);
-        self.views.extend(view.clone().map(|view| (peer_id, view)));
+        let former = view.clone().and_then(|view| self.views.insert(peer_id, view));
+        self.let_go(former);
         OptionalPeer(view)
     }
 

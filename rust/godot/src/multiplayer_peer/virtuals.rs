@@ -46,7 +46,7 @@ impl IMultiplayerPeerExtension for MioWebSocketMultiplayerPeer {
 
     fn disconnect_peer(&mut self, peer: i32, force: bool) {
         let result = self.peer.get_mut().disconnect_peer(peer, force);
-        self.forget_views();
+        self.forget_view(peer);
         self.forget_request(peer);
         self.answer_to("disconnect_peer", result);
     }
