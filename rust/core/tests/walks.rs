@@ -50,7 +50,7 @@ impl Walk {
                 let mut client = support::tcp(self.server.port());
                 let request = request();
                 // Some say it in two pieces, of which the second never comes.
-                let len = if which % 8 == 0 { 30 } else { request.len() };
+                let len = if which.is_multiple_of(8) { 30 } else { request.len() };
                 client.write_all(&request[..len]).unwrap();
                 self.clients.push(client);
             }
@@ -95,7 +95,7 @@ impl Walk {
                 self.is_drained = false;
             }
             14 => self.server.wait(Duration::from_millis(20 * u64::from(which))),
-            15 if which % 4 == 0 => self.start_anew(),
+            15 if which.is_multiple_of(4) => self.start_anew(),
             _ => settle(),
         }
     }
