@@ -419,8 +419,8 @@ impl MioWebSocketMultiplayerPeer {
     /// [param code] and [param reason] are those of the close frame: of ours, if this side closed
     /// first, else of the one that was received. A frame without a code is 1005. Whoever has gone
     /// without a close frame (its process was killed, its network is gone, it did not answer to
-    /// [member heartbeat_interval]) has 1006, and the cause in [param reason]. So has a peer that
-    /// had to be closed because it broke the protocol or a limit, with the code that it was sent.
+    /// [member heartbeat_interval]) has 1006, and the cause in [param reason]. A peer that had to be
+    /// closed because it broke the protocol or a limit has the code that it was sent, and the cause.
     /// [param was_clean] is `true` when one side closed with a close frame and it was no such
     /// failure. A reason that was received is what the other side likes to say.
     /// ```gdscript
