@@ -3,7 +3,8 @@ extends Node
 ##
 ## godot --headless --path godot_project res://examples/reconnect/client.tscn -- --url=ws://127.0.0.1:9080
 ##
-## It plays with the server of examples/drain. Arguments: --url, --class (of the peer).
+## It plays with the server of examples/drain, and of examples/tls. Arguments: --url, --class (of the peer), --ca (the
+## certificates that it trusts, for wss; without it the system's).
 
 const Notice := preload("res://examples/drain/notice.gd")
 const Arguments := preload("res://examples/arguments.gd")
@@ -27,6 +28,9 @@ func _make_peer() -> MultiplayerPeer:
 	var name_of_class := Arguments.text("class", "")
 	if not name_of_class.is_empty():
 		peer = ClassDB.instantiate(name_of_class)
+	var ca := Arguments.text("ca", "")
+	if not ca.is_empty():
+		peer.set(&"tls_ca_bundle", ca)
 	var error: Error = peer.call(&"create_client", Arguments.text("url", "ws://127.0.0.1:9080"))
 	return peer if error == OK else null
 

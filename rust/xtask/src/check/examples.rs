@@ -3,6 +3,7 @@
 mod admission;
 mod proxy;
 mod status;
+mod tls;
 
 use std::fs;
 use std::net::TcpListener;
@@ -26,12 +27,13 @@ const TICK: Duration = Duration::from_millis(20);
 type Play = fn(&Stage<'_>) -> Result<()>;
 
 /// What is played, each a case.
-const PLAYS: [(&str, Play); 5] = [
+const PLAYS: [(&str, Play); 6] = [
     ("drain, reconnect", restart),
     ("closing", closing),
     ("admission", admission::admission),
     ("proxy", proxy::proxy),
     ("status", status::status),
+    ("tls", tls::tls),
 ];
 
 /// Error lines of both classes about a server that drains when they come back.
@@ -172,15 +174,15 @@ impl Example {
         bail!("{} did not say {text:?}\n{}", self.scene, self.log.join("\n"));
     }
 
-    /// Ends it. Nothing may have gone wrong until then, and none of `secrets` may be in its log.
-    fn stop(mut self, secrets: &[&str]) -> Result<()> {
+    /// Ends it. Nothing may have gone wrong until then, and none of `unwanted` may be in its log.
+    fn stop(mut self, unwanted: &[&str]) -> Result<()> {
         while let Ok(Some(line)) = self.process.line(TICK) {
             self.log.push(line);
         }
         self.process.kill();
         let mut problems = scan::scan(&self.log).problems;
-        let is_told = |line: &&String| secrets.iter().any(|secret| line.contains(secret));
-        problems.extend(self.log.iter().filter(is_told).map(|line| format!("a secret: {line}")));
+        let is_told = |line: &&String| unwanted.iter().any(|text| line.contains(text));
+        problems.extend(self.log.iter().filter(is_told).map(|line| format!("unwanted: {line}")));
         if !problems.is_empty() {
             bail!("{}: {}\n{}", self.scene, problems.join("; "), self.log.join("\n"));
         }
