@@ -263,7 +263,8 @@ static func _set_up(tree: Tree, title: String, columns: Dictionary[String, int])
 		tree.set_column_title(column, head)
 		tree.set_column_title_alignment(column, HORIZONTAL_ALIGNMENT_LEFT)
 		tree.set_column_custom_minimum_width(column, width)
-		tree.set_column_expand_ratio(column, columns[head])
+		# Small numbers: the tree does not share out less room than their sum.
+		tree.set_column_expand_ratio(column, ceili(columns[head] / 10.0))
 		tree.set_column_clip_content(column, true)
 
 
