@@ -98,21 +98,40 @@ fn a_client_delivers_what_came_with_the_end_and_signals_the_end_in_the_next_poll
     }
 }
 
+/// A client whose server sends the 101, the id 9, `data` and the end at once, before its next poll.
+fn whole_session(data: &[u8], way: Way) -> (Node, Option<Raw>) {
+    let (listener, port) = listen();
+    let mut client = Node::client(port);
+    client.poll();
+    let mut raw = Raw::new(accept(&listener));
+    client.poll();
+    let answer = answer(&raw.head()).into_bytes();
+    let all = [&answer, &frame(0x82, &[9, 0, 0, 0])[..], data].concat();
+    let raw = leave(raw, all, frame(0x88, &close_payload(1000, "")), way);
+    (client, raw)
+}
+
 #[test]
 fn a_client_can_get_its_whole_session_in_one_segment() {
     for way in WAYS {
-        let (listener, port) = listen();
-        let mut client = Node::client(port);
-        client.poll();
-        let mut raw = Raw::new(accept(&listener));
-        client.poll();
-        let answer = answer(&raw.head()).into_bytes();
-        let data = [answer, frame(0x82, &[9, 0, 0, 0]), frame(0x82, b"all")].concat();
-        let _raw = leave(raw, data, frame(0x88, &close_payload(1000, "")), *way);
+        let (mut client, _raw) = whole_session(&frame(0x82, b"all"), *way);
         assert_eq!(client.poll(), [Event::PeerConnected(1)], "{way:?}");
         assert_eq!((client.peer.unique_id(), client.peer.available()), (9, 1), "{way:?}");
         assert_eq!(client.take(), [(1, b"all".to_vec())], "{way:?}");
         assert_eq!(client.poll(), [Event::PeerDisconnected(1)], "{way:?}");
+    }
+}
+
+/// The engine asks for the state once after a poll: an end in the poll that connects would be told
+/// as `connection_failed`, after `connected_to_server`.
+#[test]
+fn a_client_whose_session_is_over_at_once_is_connected_for_one_poll() {
+    for way in WAYS {
+        let (mut client, _raw) = whole_session(&[], *way);
+        assert_eq!(client.poll(), [Event::PeerConnected(1)], "{way:?}");
+        assert_eq!(client.peer.status(), Status::Connected, "{way:?}");
+        assert_eq!(client.poll(), [Event::PeerDisconnected(1)], "{way:?}");
+        assert_eq!(client.peer.status(), Status::Disconnected, "{way:?}");
     }
 }
 

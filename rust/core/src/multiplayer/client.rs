@@ -93,6 +93,9 @@ impl Client {
         while reactor.next_touched().is_some() {}
         let mut connection = self.connection.borrow_mut();
         let is_closed = connection.state() == State::Closed && !connection.is_read_on();
+        // Becoming connected counts as well: the engine asks for the state once after a poll, and
+        // would take an end in the same one for a connection that failed.
+        let mut delivered = self.id == 0;
         if self.id == 0 {
             if let Some(first) = connection.receive() {
                 let Some(id) = parse_id(&first.data) else {
@@ -113,7 +116,6 @@ impl Client {
                 return Outcome::Going;
             }
         }
-        let mut delivered = false;
         while let Some(message) = connection.receive() {
             inbox.push(SERVER_ID, message.data);
             delivered = true;
