@@ -14,8 +14,8 @@ extends RefCounted
 ## [/codeblock]
 ## What only one of the classes has is asked for by name:
 ## [codeblock]
-## if peer.has_method(&"get_peer_rtt"):
-##     rtt = peer.call(&"get_peer_rtt", 1)
+## if peer.has_method(&"get_stats"):
+##     print(peer.call(&"get_stats"))
 ## [/codeblock]
 
 const _OURS := &"MioWebSocketMultiplayerPeer"

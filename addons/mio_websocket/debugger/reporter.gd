@@ -6,7 +6,9 @@ extends Node
 ## [code]--remote-debug tcp://HOST:6007[/code], a headless server for example.[br]
 ## It finds the peers of the [MultiplayerAPI]s of the scene tree's upper nodes. Others can be named:
 ## [codeblock]
-## get_node("/root/MioWebSocketReporter").watch(peer)
+## var reporter := get_node_or_null("/root/MioWebSocketReporter")
+## if reporter != null:
+##     reporter.call("watch", peer)
 ## [/codeblock]
 
 const PREFIX := "mio_websocket"

@@ -1,5 +1,5 @@
 //! Where the documentation has GDScript: fenced blocks of Markdown files and of the class
-//! reference, which is in doc comments.
+//! reference, which is in doc comments, and `[codeblock]`s in those of the addon's scripts.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ pub(super) fn all(workspace: &Workspace) -> Result<Vec<Snippet>> {
             files.push(path);
         }
     }
-    files.retain(|file| has_ending(file, "md") || has_ending(file, "rs"));
+    files.retain(|file| ["md", "rs", "gd"].iter().any(|ending| has_ending(file, ending)));
     files.sort();
     let mut snippets = Vec::new();
     for file in files {
@@ -53,17 +53,17 @@ fn read(workspace: &Workspace, file: &PathBuf) -> Result<Vec<Snippet>> {
     let text =
         fs::read_to_string(file).with_context(|| format!("failed to read {}", file.display()))?;
     let name = file.strip_prefix(&workspace.root).unwrap_or(file).display().to_string();
-    let text: Vec<&str> = if has_ending(file, "rs") {
-        text.lines().map(doc_comment).collect()
-    } else {
-        text.lines().collect()
+    let text: Vec<&str> = match file.extension().and_then(|ending| ending.to_str()) {
+        Some("rs") => text.lines().map(|line| doc_comment(line, "///")).collect(),
+        Some("gd") => text.lines().map(|line| doc_comment(line, "##")).collect(),
+        _ => text.lines().collect(),
     };
     Ok(blocks(&name, &text))
 }
 
 /// The text of a doc comment; nothing for a line of code.
-fn doc_comment(line: &str) -> &str {
-    let text = line.trim_start().strip_prefix("///").unwrap_or_default();
+fn doc_comment<'a>(line: &'a str, mark: &str) -> &'a str {
+    let text = line.trim_start().strip_prefix(mark).unwrap_or_default();
     text.strip_prefix(' ').unwrap_or(text)
 }
 
@@ -80,13 +80,13 @@ fn blocks(file: &str, lines: &[&str]) -> Vec<Snippet> {
                 ("not run", text) => next.not_run = Some(text.to_owned()),
                 _ => {}
             }
-        } else if trimmed == "```gdscript" {
+        } else if let Some(end) = end_of_block(trimmed) {
             let indent = line.len() - trimmed.len();
             next.place = format!("{file}:{}", number + 1);
             next.code = lines
                 .by_ref()
                 .map(|(_, line)| line.get(indent..).unwrap_or_default())
-                .take_while(|line| line.trim_end() != "```")
+                .take_while(|line| line.trim_end() != end)
                 .map(str::to_owned)
                 .collect();
             blocks.push(std::mem::take(&mut next));
@@ -96,6 +96,15 @@ fn blocks(file: &str, lines: &[&str]) -> Vec<Snippet> {
         }
     }
     blocks
+}
+
+/// The line that ends what this one begins, if it begins a block of GDScript.
+fn end_of_block(line: &str) -> Option<&'static str> {
+    match line {
+        "```gdscript" => Some("```"),
+        "[codeblock]" => Some("[/codeblock]"),
+        _ => None,
+    }
 }
 
 /// Name and text of `<!-- name: text -->`.
@@ -144,7 +153,16 @@ mod tests {
     #[test]
     fn the_class_reference_is_in_doc_comments() {
         let code = ["/// ```gdscript", "    /// var a := 1", "fn a() {}", "/// ```"];
-        let lines: Vec<&str> = code.iter().map(|line| doc_comment(line)).collect();
+        let lines: Vec<&str> = code.iter().map(|line| doc_comment(line, "///")).collect();
         assert_eq!(lines, ["```gdscript", "var a := 1", "", "```"]);
+    }
+
+    #[test]
+    fn scripts_have_blocks_of_another_kind() {
+        let code = ["## [codeblock]", "## if a:", "##     b()", "## [/codeblock]", "var c := 1"];
+        let lines: Vec<&str> = code.iter().map(|line| doc_comment(line, "##")).collect();
+        let found = blocks("a.gd", &lines);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].code, ["if a:", "    b()"]);
     }
 }
