@@ -205,6 +205,30 @@ fn a_game_that_took_no_packets_for_ten_seconds_finds_its_packets_and_peers() {
     arrive(&mut server, id, 100);
 }
 
+/// Newcomers for whom there is no time do not make a peer one that was not read from.
+#[test]
+fn a_rush_of_newcomers_is_no_excuse_for_a_peer() {
+    let mut server = limited(10, 0);
+    server.peer.set_handshake_timeout(Duration::from_secs(60));
+    let (mut client, id) = server.join_raw();
+    // One step of a handshake in each poll.
+    server.peer.budget.handshakes = Duration::ZERO;
+    let mut newcomers: Vec<_> = (0..4).map(|_| Raw::connect(server.port())).collect();
+    server.poll_for_nothing();
+    for _ in 0..100 {
+        newcomers.iter_mut().for_each(|newcomer| newcomer.send(b"G"));
+        settle();
+        server.wait(SECOND / 10);
+        server.poll();
+    }
+    client.send(&burst(21));
+    eventually(|| {
+        server.poll();
+        server.events == [Event::PeerDisconnected(id)]
+    });
+    assert_eq!(server.take().len(), 20);
+}
+
 #[test]
 fn a_client_limits_its_server_too() {
     let (mut client, _server) = raw_pair();

@@ -52,7 +52,9 @@ pub struct Reactor {
     ready: VecDeque<Token>,
     /// Ready ones whose turn is in the next poll.
     postponed: Vec<Token>,
-    /// When nobody was ready any more at the end of a poll.
+    /// Somebody who is in has had less than a turn.
+    is_behind: bool,
+    /// When all who are in had been read to the end by the end of a poll.
     caught_up: Option<Instant>,
     /// Connections that have to be looked at in each poll.
     polled: Vec<Token>,
@@ -96,6 +98,7 @@ impl Reactor {
             serial: 0,
             ready: VecDeque::new(),
             postponed: Vec::new(),
+            is_behind: false,
             caught_up: None,
             polled: Vec::new(),
             attention: Attention::default(),
@@ -182,7 +185,7 @@ impl Reactor {
             }
             _ => {}
         }
-        if self.ready.is_empty() {
+        if !self.is_behind {
             self.caught_up = Some(now);
         }
     }
@@ -334,6 +337,7 @@ impl Reactor {
         admission: Option<&AdmissionConfig>,
         budget: &mut PollBudget,
     ) {
+        self.is_behind = false;
         if self.ready.is_empty() {
             return;
         }
@@ -362,6 +366,9 @@ impl Reactor {
                 break;
             }
         }
+        // Newcomers who are postponed do not count: a rush of them must not loosen the limits of those
+        // who are in.
+        self.is_behind |= !self.ready.is_empty();
         self.ready.extend(self.postponed.drain(..));
     }
 
@@ -401,6 +408,7 @@ impl Reactor {
             Driven::Later => {
                 slot.is_ready = true;
                 self.postponed.push(token);
+                self.is_behind = true;
             }
         }
         self.touch(token);
