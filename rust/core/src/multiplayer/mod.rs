@@ -8,21 +8,21 @@
 mod client;
 mod drain;
 mod ends;
-mod identity;
 mod inbox;
 mod numbers;
 mod pace;
 mod server;
+mod tls_reload;
 
 use std::time::{Duration, Instant};
 
 use self::client::{Client, Outcome};
 pub use self::ends::ConnectionError;
-use self::identity::Watch;
 use self::inbox::Inbox;
 pub use self::inbox::{Event, Packet};
 use self::pace::Pace;
 use self::server::Server;
+use self::tls_reload::Watch;
 use crate::admission::Admission;
 use crate::config::{
     AdmissionConfig, ConnectionConfig, DEFAULT_HANDSHAKE_TIMEOUT, KeepaliveConfig, PhaseTimeouts,
