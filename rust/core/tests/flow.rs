@@ -478,3 +478,21 @@ fn a_standalone_peer_that_takes_nothing_makes_the_sender_wait() {
     });
     peer.send(Kind::Binary, b"x").unwrap();
 }
+
+/// Each poll has somebody who keeps it busy for all the time that it has.
+#[test]
+fn peers_who_take_all_the_time_keep_nobody_out() {
+    let mut server = Node::server();
+    let (mut busy, id) = server.join_raw();
+    server.peer.budget.time = Duration::ZERO;
+    let mut newcomer = Raw::connect(server.port());
+    newcomer.send(&support::request());
+    settle();
+    for _ in 0..20 {
+        busy.send(&masked(0x82, b"busy"));
+        settle();
+        server.poll();
+    }
+    assert_eq!(server.events.len(), 1, "{:?}", server.events);
+    assert_eq!(server.take().first(), Some(&(id, b"busy".to_vec())));
+}

@@ -132,12 +132,12 @@ impl Reactor {
     ) {
         budget.begin();
         // Who cannot be served yet waits in the kernel, where nobody is given up for others.
-        while self.entrance.is_open(now)
-            && budget.has_handshake_time()
-            && !budget.is_used_up()
-            && !budget.is_late()
-        {
-            if self.accept(now, admission) == 0 {
+        while self.entrance.is_open(now) && budget.has_handshake_time() && !budget.is_used_up() {
+            // Those who are in must not keep others out by taking all the time: one comes in each
+            // poll, and has its turns as they have theirs.
+            let is_late = budget.is_late();
+            let most = if is_late { 1 } else { ACCEPTS_IN_A_ROW };
+            if self.accept(most, now, admission) == 0 || is_late {
                 return;
             }
             // Most requests are here already.
@@ -146,10 +146,10 @@ impl Reactor {
         }
     }
 
-    /// Accepts a few; how many there were.
-    fn accept(&mut self, now: Instant, admission: &mut Admission<'_>) -> usize {
+    /// Accepts at most so many; how many there were.
+    fn accept(&mut self, most: usize, now: Instant, admission: &mut Admission<'_>) -> usize {
         // Not more than may be unfinished, so that each gets a turn before it is given up.
-        let most = ACCEPTS_IN_A_ROW.min(admission.config.max_pending_handshakes as usize);
+        let most = most.min(admission.config.max_pending_handshakes as usize);
         let mut count = 0;
         while count < most && self.accept_ready {
             let Some(listener) = &self.listener else {
