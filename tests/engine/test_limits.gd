@@ -11,7 +11,7 @@ const MAX_COUNT := 2147483647
 
 ## Property, default, another value, values that are refused, how the range is named.
 const COUNTS := [
-	["max_fragments", 65536, 1, [0, -1, MAX_COUNT + 1], "1 to 2147483647"],
+	["max_fragments", 131072, 1, [0, -1, MAX_COUNT + 1], "1 to 2147483647"],
 	["inbound_packets_per_second", 0, 60, [-1, MAX_COUNT + 1], "0 to 2147483647"],
 	["inbound_bytes_per_second", 0, 1 << 40, [-1], "0 to 9223372036854775807"],
 	["overflow_policy", 0, 1, [-1, 2], "0 to 1"],

@@ -282,7 +282,7 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     #[var(get = get_max_request_size, set = set_max_request_size)]
     max_request_size: PhantomVar<i64>,
     /// Most frames that a packet may come in, from 1 on. The connection of a peer that sends a
-    /// packet in more is closed with code 1008. Default: 65536, more than any honest sender makes.
+    /// packet in more is closed with code 1008. Default: 131072, more than any honest sender makes.
     /// Applies to connections made later.
     #[var(get = get_max_fragments, set = set_max_fragments)]
     max_fragments: PhantomVar<i64>,

@@ -209,16 +209,16 @@ fn lying_about_addresses(target: &Target) -> Result<Deeds> {
     ])
 }
 
-/// 65536 fragments are allowed, which no honest message has.
+/// 131072 fragments are allowed, which no honest message has.
 fn fragments(target: &Target) -> Result<Deeds> {
     let fragments = frame(CONTINUATION, &[]).repeat(1000);
     let done = crowd(FLOODERS, |_| {
         let mut client = target.join()?;
         client.send(&frame(BINARY, &[1]))?;
-        client.flood(&fragments, 66);
+        client.flood(&fragments, 132);
         client.expect_close(1008)
     })?;
-    Ok(vec![(done.len(), "messages of 66,000 fragments, all closed with 1008")])
+    Ok(vec![(done.len(), "messages of 132,000 fragments, all closed with 1008")])
 }
 
 fn too_much(target: &Target, packet: &[u8]) -> Result<Deeds> {
