@@ -28,6 +28,8 @@ pub(crate) struct Client {
 #[derive(Clone, Copy, PartialEq)]
 enum State {
     Upgrading,
+    /// It was not let in.
+    Refused,
     /// The first message is the client's id.
     Naming,
     Open,
@@ -44,6 +46,8 @@ enum State {
 pub(crate) enum End {
     /// Before the client had an id.
     Unopened,
+    /// The server let nobody in at present, and said so.
+    Refused,
     /// Without a close frame from the server.
     Cut,
     /// The client said goodbye, and so did the server.
@@ -90,6 +94,7 @@ impl Client {
     pub(crate) fn end(&self) -> End {
         match self.state {
             State::Upgrading | State::Naming => End::Unopened,
+            State::Refused => End::Refused,
             State::Open | State::Leaving => End::Cut,
             State::Left => End::Left,
             State::Dismissed => End::Dismissed,
@@ -134,7 +139,7 @@ impl Client {
                 bytes.drain(..used);
                 self.incoming = bytes;
             }
-            if matches!(self.state, State::Left | State::Dismissed) {
+            if matches!(self.state, State::Refused | State::Left | State::Dismissed) {
                 self.link.flush()?;
                 return Ok(false);
             }
@@ -155,6 +160,10 @@ impl Client {
             let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
                 return Ok(0);
             };
+            if bytes.starts_with(b"HTTP/1.1 503 ") {
+                self.state = State::Refused;
+                return Ok(bytes.len());
+            }
             check_answer(&bytes[..end])?;
             self.state = State::Naming;
             used = end + 4;

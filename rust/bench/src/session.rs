@@ -139,6 +139,7 @@ impl Handler for Session {
 
     fn closed(&mut self, _index: usize, end: End) -> Result<()> {
         ensure!(end != End::Dismissed, "the server sent a close frame");
+        ensure!(end != End::Refused, "the server turned a client away");
         self.role.closed(end != End::Unopened)
     }
 }

@@ -15,6 +15,8 @@ const OUTBOUND_SIZE := 256 * 1024
 const HANDSHAKE_TIMEOUT := 10.0
 ## Seconds between the pings to a client that has fallen silent.
 const HEARTBEAT := 1.0
+## Frames that a newcomer waits to be let in, at most.
+const DECISION := 20
 ## Failures that are printed; what follows them is most often the same.
 const FAILURES := 20
 
@@ -50,6 +52,10 @@ var _slow := {}
 var _forced := {}
 ## Parts of error lines that have been declared.
 var _expected := {}
+## Newcomers that wait to be let in, each behind the frame in which that happens.
+var _requests: Array[Array] = []
+## When a drain closes whoever is still there, in milliseconds; 0 without one.
+var _drains_at := 0
 ## The frames in which it is open, polled and takes newcomers in again.
 var _opens_at := 0
 var _wakes_at := 0
@@ -65,6 +71,8 @@ func _init(own_name: String, packets: Packets, tls: TLSOptions, number: int) -> 
 	_peer.inbound_buffer_size = Packets.LARGEST
 	_peer.outbound_buffer_size = OUTBOUND_SIZE
 	_peer.handshake_timeout = HANDSHAKE_TIMEOUT
+	_peer.admission_callback = _on_request
+	_peer.drained.connect(_on_drained)
 	_peer.peer_connected.connect(_on_connected)
 	_peer.peer_disconnected.connect(_on_disconnected)
 	_open()
@@ -84,6 +92,7 @@ func step(frame: int) -> void:
 		var id := _peer.get_packet_peer()
 		_take(id, _peer.get_packet())
 	_forced.clear()
+	_let_in()
 	for id: int in _slow.keys():
 		_catch_up(players[id])
 	if not is_hushed and frame % BROADCAST_PERIOD == 0 and not players.is_empty():
@@ -99,7 +108,10 @@ func kick(force: bool) -> void:
 		return
 	player.how = "forced" if force else "kicked"
 	_end_broadcasts(player)
-	_peer.disconnect_peer(player.id, force)
+	if force or player.id % 2 == 0:
+		_peer.disconnect_peer(player.id, force)
+	else:
+		_peer.close_peer(player.id, 4000, "told to go")
 	_peer.set_target_peer(player.id)
 	# Without force it is known until its end is told.
 	var expected := ERR_INVALID_PARAMETER if force else FAILED
@@ -115,6 +127,7 @@ func kick(force: bool) -> void:
 ## Ends everything, and listens again on the same port in so many frames.
 func restart(frames: int) -> void:
 	_peer.close()
+	_drains_at = 0
 	for player: Player in players.values():
 		player.how = "closed"
 		_part(player)
@@ -133,6 +146,16 @@ func nap(frames: int) -> void:
 ## Leaves newcomers waiting for so many frames.
 func refuse(frames: int) -> void:
 	_admits_at = _frame + frames
+
+
+## Takes nobody in any more and closes whoever is still there in so many frames; goes on when all
+## have gone.
+func drain(frames: int) -> void:
+	if _peer.get_connection_status() != MultiplayerPeer.CONNECTION_CONNECTED or _peer.is_draining():
+		return
+	_drains_at = Time.get_ticks_msec() + frames * 1000 / 60
+	if _peer.begin_drain(frames / 60.0) != OK:
+		_fail("begin_drain was refused")
 
 
 func close() -> void:
@@ -161,6 +184,36 @@ func _waited_usec() -> int:
 	return file.get_line().get_slice(" ", 1).to_int() / 1000
 
 
+## Most decisions take a while, as when somebody else is asked.
+func _on_request(request: RefCounted) -> void:
+	if _random.randi_range(0, 2) == 0:
+		_accept(request)
+	else:
+		_requests.append([_frame + _random.randi_range(1, DECISION), request])
+
+
+func _let_in() -> void:
+	for waiting: Array in _requests:
+		# It may have left, or its server was closed.
+		if waiting[0] <= _frame and waiting[1].is_pending():
+			_accept(waiting[1])
+	_requests = _requests.filter(func(waiting: Array) -> bool: return waiting[0] > _frame)
+
+
+func _accept(request: RefCounted) -> void:
+	var expected := ERR_BUSY if _peer.is_draining() else OK
+	var result: Error = request.accept()
+	if result != expected:
+		_fail("accept said %d" % result)
+
+
+func _on_drained() -> void:
+	if not players.is_empty():
+		_fail("%d players are there after the drain" % players.size())
+	_peer.cancel_drain()
+	_drains_at = 0
+
+
 func _on_connected(id: int) -> void:
 	joined += 1
 	if players.has(id):
@@ -175,6 +228,8 @@ func _on_disconnected(id: int) -> void:
 	if player == null:
 		_fail("%d is disconnected and was not connected" % id)
 		return
+	if player.how == "left" and _drains_at > 0 and Time.get_ticks_msec() >= _drains_at:
+		player.how = "drained"
 	# It is still known, and nothing can be sent to it.
 	_peer.set_target_peer(id)
 	if _peer.put_packet(_packets.control(Packets.WELCOME, [0])) == OK:

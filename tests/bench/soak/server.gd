@@ -76,6 +76,8 @@ func _obey(command: Dictionary) -> void:
 			hall.nap(command.frames)
 		"refuse":
 			hall.refuse(command.frames)
+		"drain":
+			hall.drain(command.frames)
 		"hush":
 			for each in _halls:
 				each.is_hushed = command.on

@@ -58,6 +58,11 @@ impl Hall {
     ) -> Self {
         Self { name, address, tls, target, closed_until: 0, slow_until: 0 }
     }
+
+    /// It turns newcomers away for so many frames.
+    fn turns_away(&mut self, frame: u64, frames: u64) {
+        self.closed_until = self.closed_until.max(frame + frames + AFTERMATH);
+    }
 }
 
 /// What everybody does at present.
@@ -97,6 +102,7 @@ struct Habits {
     refuse: Habit,
     nap: Habit,
     restart: Habit,
+    drain: Habit,
     storm: Habit,
 }
 
@@ -147,6 +153,7 @@ impl Crowd {
                 refuse: Habit::new(600),
                 nap: Habit::new(900),
                 restart: Habit::new(restarts),
+                drain: Habit::new(restarts),
                 storm: Habit::new(1200),
             },
         }
@@ -304,17 +311,26 @@ impl Crowd {
         }
         if self.habits.refuse.is_due(frame, random) {
             self.commands.push(json!({ "do": "refuse", "hall": hall, "frames": 30 }));
-            self.halls[hall].closed_until = frame + 30 + AFTERMATH;
+            self.halls[hall].turns_away(frame, 30);
         }
         if self.habits.nap.is_due(frame, random) {
             self.commands.push(json!({ "do": "nap", "hall": hall, "frames": 60 }));
             self.halls[hall].slow_until = frame + 60 + AFTERMATH;
+            // A drain goes on behind it.
+            if self.halls[hall].closed_until > frame {
+                self.halls[hall].closed_until += 60;
+            }
         }
         if self.habits.restart.is_due(frame, random) {
             let frames = random.random_range(0..20);
             self.commands.push(json!({ "do": "restart", "hall": hall, "frames": frames }));
-            self.halls[hall].closed_until = frame + frames + AFTERMATH;
+            self.halls[hall].turns_away(frame, frames);
             self.halls[hall].slow_until = frame + frames + AFTERMATH;
+        }
+        if self.habits.drain.is_due(frame, random) {
+            let frames = random.random_range(0..120);
+            self.commands.push(json!({ "do": "drain", "hall": hall, "frames": frames }));
+            self.halls[hall].turns_away(frame, frames);
         }
         if self.habits.storm.is_due(frame, random) {
             for _ in 0..self.halls[hall].target / 2 {
@@ -535,6 +551,7 @@ impl Crowd {
                 Some("left") => How::Left,
                 Some("kicked") => How::Kicked,
                 Some("forced") => How::Forced,
+                Some("drained") => How::Drained,
                 Some("closed") => How::Closed,
                 _ => bail!("ended in no known way"),
             },

@@ -31,6 +31,8 @@ pub(super) enum How {
     Kicked,
     /// The same with `force`.
     Forced,
+    /// The end of a drain.
+    Drained,
     /// `close`.
     Closed,
 }
@@ -138,6 +140,7 @@ fn kind(own: &Own, theirs: &Theirs) -> &'static str {
     match (theirs.how, own.leave) {
         (How::Kicked, _) => "disconnected by the server",
         (How::Forced, _) => "disconnected by the server with force",
+        (How::Drained, _) => "closed by a drain",
         (How::Closed, _) => "server closed",
         (How::Left, Some(Leave::Close)) => "close frame",
         (How::Left, Some(Leave::Hasty)) => "close frame behind packets",
@@ -196,7 +199,7 @@ fn compare(own: &Own, theirs: &Theirs) -> Result<(), String> {
         })?;
     }
     let listens = matches!(own.leave, None | Some(Leave::Close | Leave::Hasty)) && !own.is_slow;
-    if matches!(theirs.how, How::Kicked | How::Forced) && listens {
+    if matches!(theirs.how, How::Kicked | How::Forced | How::Drained) && listens {
         ensure(was_told, &|| "it was disconnected without a close frame".to_owned())?;
     }
     Ok(())
@@ -263,6 +266,7 @@ mod tests {
         let own = Own { leave: None, end: End::Cut, ..OWN };
         assert!(problem(own.clone(), THEIRS).is_some());
         assert!(problem(own.clone(), Theirs { how: How::Kicked, ..THEIRS }).is_some());
+        assert!(problem(own.clone(), Theirs { how: How::Drained, ..THEIRS }).is_some());
         assert_eq!(problem(own.clone(), Theirs { how: How::Closed, ..THEIRS }), None);
         let slow = Own { is_slow: true, ..own };
         assert_eq!(problem(slow, Theirs { how: How::Kicked, ..THEIRS }), None);
