@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use mio_websocket_core::config::KeepaliveConfig;
+use mio_websocket_core::connection::ClientRequest;
 use mio_websocket_core::error::{Error, Failure};
 use mio_websocket_core::multiplayer::{Event, MultiplayerPeer, Packet, SessionEvent};
 
@@ -12,6 +14,10 @@ use crate::memory;
 
 /// How often a handler may poll inside a poll, at most.
 const DEEPEST: usize = 3;
+
+/// Pings that are due after a short jump of the clock, and missed after a longer one.
+pub const KEEPALIVE: KeepaliveConfig =
+    KeepaliveConfig { interval: Duration::from_millis(100), timeout: Duration::from_secs(3) };
 
 /// What a handler does while an event is signalled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +28,8 @@ pub enum Reaction {
     Poll,
     /// Takes a packet.
     Take,
-    /// Disconnects the peer that the event is about, by force or not.
+    /// Disconnects the peer that the event is about, by force or not. Of a client that wants to be
+    /// let in, rejects or accepts the request.
     Disconnect(bool),
 }
 
@@ -52,6 +59,16 @@ pub struct Game {
     pub late: BTreeSet<i32>,
     /// Peers that were told to go from here.
     pub told_to_go: BTreeSet<i32>,
+    /// Clients that wait for a decision.
+    requests: Vec<ClientRequest>,
+    /// Clients that were let in.
+    accepted: usize,
+    /// Somebody was turned away.
+    pub has_rejected: bool,
+    /// When the peers of a server that drains are told to go.
+    deadline: Option<Instant>,
+    /// The end of the present drain has been told.
+    pub is_drained: bool,
     /// Peers of whom no packet can come any more: they went in a poll before which none waited, and
     /// the last packets of a peer come in a poll before that.
     silent: BTreeSet<i32>,
@@ -64,8 +81,12 @@ impl Game {
     pub fn new(clock: Instant) -> Self {
         let frame = Rc::new(Cell::new(0));
         let frames = frame.clone();
+        let mut peer = memory::counted(|| MultiplayerPeer::new(move || frames.get()));
+        // How fast this runs decides nothing.
+        (peer.budget.time, peer.budget.handshakes) = (Duration::MAX, Duration::MAX);
+        peer.keepalive_on_client = true;
         Self {
-            peer: memory::counted(|| MultiplayerPeer::new(move || frames.get())),
+            peer,
             clock,
             frame,
             refuse: false,
@@ -77,6 +98,11 @@ impl Game {
             codes: BTreeMap::new(),
             late: BTreeSet::new(),
             told_to_go: BTreeSet::new(),
+            requests: Vec::new(),
+            accepted: 0,
+            has_rejected: false,
+            deadline: None,
+            is_drained: false,
             silent: BTreeSet::new(),
             depth: 0,
         }
@@ -96,6 +122,9 @@ impl Game {
     pub fn poll(&mut self) {
         let none_wait = self.depth == 0 && self.peer.available() == 0;
         memory::counted(|| self.peer.poll(self.clock, self.refuse));
+        if self.is_time_up() {
+            self.told_to_go.extend(&self.present);
+        }
         while let Some(event) = memory::counted(|| self.peer.next_event()) {
             self.signal(event);
             if let Event::PeerDisconnected(id) = event.event
@@ -114,10 +143,19 @@ impl Game {
 
     fn signal(&mut self, event: SessionEvent) {
         let id = match event.event {
-            Event::ClientRequest(_) => panic!("nobody wants to be asked"),
+            Event::ClientRequest(serial) => {
+                self.hear(serial);
+                return;
+            }
             Event::PeerConnected(id) => {
                 assert!(self.known.insert(id), "{id} is announced twice");
                 self.present.insert(id);
+                let is_asked = self.peer.admission.asks_owner;
+                assert!(!is_asked || self.known.len() <= self.accepted, "{id} was not let in");
+                assert!(!self.is_drained, "{id} came after the drain");
+                if self.is_time_up() {
+                    self.told_to_go.insert(id);
+                }
                 let address = self.peer.connection(id).unwrap().borrow().remote();
                 self.ports.insert(id, address.unwrap().port());
                 id
@@ -133,7 +171,12 @@ impl Game {
                 assert!(has_reason || self.told_to_go.contains(&id), "{id} went for no reason");
                 id
             }
-            Event::Drained => panic!("nothing drains here"),
+            Event::Drained => {
+                assert!(self.deadline.is_some(), "nothing drains");
+                assert!(self.present.is_empty(), "{:?} are still there", self.present);
+                assert!(!std::mem::replace(&mut self.is_drained, true), "told twice");
+                return;
+            }
         };
         match self.reactions.pop().unwrap_or(Reaction::Nothing) {
             Reaction::Nothing => {}
@@ -147,6 +190,80 @@ impl Game {
             Reaction::Take => drop(self.take()),
             Reaction::Disconnect(force) => self.disconnect(id, force),
         }
+    }
+
+    /// A client wants to be let in.
+    fn hear(&mut self, serial: u64) {
+        assert!(self.peer.admission.asks_owner, "nobody wants to be asked");
+        let request = memory::counted(|| self.peer.take_request(serial));
+        assert!(self.peer.take_request(serial).is_none(), "taken twice");
+        let Some(request) = request else { return };
+        assert!(request.is_pending() && !request.is_over());
+        self.requests.push(request);
+        match self.reactions.pop() {
+            Some(Reaction::Disconnect(is_rejected)) => {
+                self.decide(self.requests.len() - 1, !is_rejected);
+            }
+            Some(Reaction::Take) => drop(self.take()),
+            _ => {}
+        }
+    }
+
+    /// Decides about one of those who wait.
+    pub fn decide(&mut self, index: usize, is_accepted: bool) {
+        if index >= self.requests.len() {
+            return;
+        }
+        let request = self.requests.swap_remove(index);
+        let was_pending = request.is_pending();
+        let decided = memory::counted(|| match is_accepted {
+            true => request.accept(&[], "", self.clock),
+            false => request.reject(403, "not you"),
+        });
+        assert_eq!(was_pending, decided != Err(Error::NotPending));
+        match decided {
+            Ok(()) if is_accepted => self.accepted += 1,
+            Ok(()) => self.has_rejected = true,
+            Err(Error::NotPending) => {}
+            Err(Error::Full) => {
+                assert!(self.deadline.is_some(), "there is room");
+                self.has_rejected = true;
+            }
+            Err(error) => panic!("{error}"),
+        }
+        assert!(!request.is_pending());
+        assert_eq!(request.reject(403, ""), Err(Error::NotPending));
+        memory::counted(|| drop(request));
+    }
+
+    /// Lets in all who wait.
+    pub fn accept_all(&mut self) {
+        while !self.requests.is_empty() {
+            self.decide(0, true);
+        }
+    }
+
+    /// Begins a drain, or another one.
+    pub fn drain(&mut self, seconds: f64, code: i64) {
+        let drained =
+            memory::counted(|| self.peer.begin_drain(seconds, code, "restart", self.clock));
+        if drained.is_ok() {
+            self.deadline = self.clock.checked_add(Duration::from_secs_f64(seconds));
+            self.is_drained = false;
+        }
+        assert_eq!(self.peer.is_draining(), self.deadline.is_some());
+    }
+
+    /// Ends the drain.
+    pub fn cancel_drain(&mut self) {
+        memory::counted(|| self.peer.cancel_drain());
+        self.deadline = None;
+        self.is_drained = false;
+    }
+
+    /// Whether a drain is under way and its time is up.
+    fn is_time_up(&self) -> bool {
+        self.deadline.is_some_and(|deadline| self.clock >= deadline)
     }
 
     /// Takes a packet; whether there was one.
@@ -175,6 +292,15 @@ impl Game {
                     self.present.remove(&id);
                 }
             }
+            Err(error) => assert_eq!(error, Error::UnknownPeer(id)),
+        }
+    }
+
+    /// Tells a peer to go with a code and a reason.
+    pub fn close_peer(&mut self, id: i32, code: i64, reason: &str) {
+        match memory::counted(|| self.peer.close_peer(id, code, reason)) {
+            Ok(()) => drop(self.told_to_go.insert(id)),
+            Err(Error::CloseCode(refused)) => assert_eq!(refused, code),
             Err(error) => assert_eq!(error, Error::UnknownPeer(id)),
         }
     }

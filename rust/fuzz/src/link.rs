@@ -11,7 +11,7 @@ use crate::wire::{Fault, Wire};
 const MOST: usize = 1 << 20;
 
 /// Frames that come in floods at most, for the same reason.
-const MOST_FRAMES: usize = 8192;
+pub const MOST_FRAMES: usize = 8192;
 
 /// The mask of the frames that a client sends here.
 const MASK: [u8; 4] = [0x12, 0xab, 0x00, 0xf7];
@@ -21,6 +21,8 @@ const MASK: [u8; 4] = [0x12, 0xab, 0x00, 0xf7];
 pub struct Link {
     /// The stream; core has the near end.
     pub wire: Wire,
+    /// The owner of a server without sub-protocols decides: those that are offered keep nobody out.
+    pub is_lenient: bool,
     /// What core is in this connection.
     core: Role,
     sent: Vec<u8>,
@@ -56,7 +58,14 @@ impl Link {
     /// The other end of a connection that core is the `core` of.
     #[must_use]
     pub fn new(core: Role) -> Self {
-        Self { wire: Wire::default(), core, sent: Vec::new(), got: Vec::new(), flooded: 0 }
+        Self {
+            wire: Wire::default(),
+            is_lenient: false,
+            core,
+            sent: Vec::new(),
+            got: Vec::new(),
+            flooded: 0,
+        }
     }
 
     /// Sends bytes as they are, unless it has ended the stream.
@@ -212,6 +221,7 @@ impl Link {
             Fate::Refused => Fate::Refused,
             Fate::Accepted { len, terms } => match upgrade::choose(&terms, protocols) {
                 Some(name) => Fate::Accepted { len, terms: name.to_owned() },
+                None if self.is_lenient => Fate::Accepted { len, terms: String::new() },
                 None => Fate::Refused,
             },
         }

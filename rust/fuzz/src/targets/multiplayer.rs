@@ -1,19 +1,19 @@
 //! A multiplayer server with clients that send what they like, or a multiplayer client with such a
-//! server: bytes, faults, time and calls in any order.
+//! server: bytes, faults, time and calls in any order, decisions about clients and drains among them.
 //!
 //! Input: two bytes that choose the side and the settings, then steps: a byte that says which, and
 //! what that step needs. See `Trial::step` and [`Link::act`].
 
 use std::time::{Duration, Instant};
 
-use mio_websocket_core::config::ConnectionConfig;
+use mio_websocket_core::config::{ConnectionConfig, KeepaliveConfig};
 use mio_websocket_core::connection::{State, Target};
 use mio_websocket_core::error::{Error, Failure};
 use mio_websocket_core::multiplayer::{SERVER_ID, Status};
 use mio_websocket_core::websocket::Role;
 
-use crate::game::{Game, Reaction};
-use crate::link::{Given, Judgement, Link};
+use crate::game::{Game, KEEPALIVE, Reaction};
+use crate::link::{Given, Judgement, Link, MOST_FRAMES};
 use crate::memory;
 use crate::reference::frames::End;
 use crate::reference::upgrade::Fate;
@@ -21,6 +21,9 @@ use crate::script::Script;
 
 /// Most connections of a server.
 const MOST_LINKS: usize = 4;
+
+/// What a poll takes, if little.
+const FEW_FRAMES: usize = 3;
 
 /// See the [module](self).
 pub fn run(input: &[u8]) {
@@ -63,18 +66,24 @@ struct Peer {
 
 impl Trial {
     fn new(script: &mut Script<'_>) -> Self {
-        let role = script.one_of(&[Role::Server, Role::Client]);
+        let first = script.byte();
+        let role = if first & 1 == 0 { Role::Server } else { Role::Client };
         let choices = script.byte();
         let choose = |shift: u8, values: [i32; 4]| values[usize::from(choices >> shift & 3)];
         let config = ConnectionConfig {
             inbound_buffer_size: choose(0, [1000, 16, 125, 65535]),
             outbound_buffer_size: choose(2, [1000, 0, 100, 65535]),
             max_queued_packets: choose(4, [8, 1, 2, 4096]),
+            keepalive: if choices & 0x80 == 0 { KeepaliveConfig::default() } else { KEEPALIVE },
             ..ConnectionConfig::default()
         };
         let clock = Instant::now();
         let mut game = Game::new(clock);
         game.peer.config = config.clone();
+        game.peer.admission.asks_owner = role == Role::Server && choices & 0x40 != 0;
+        if first & 2 != 0 {
+            game.peer.budget.frames = FEW_FRAMES;
+        }
         let mut links = Vec::new();
         match role {
             Role::Server => game.peer.create_server(0, "127.0.0.1", None, clock).unwrap(),
@@ -142,7 +151,26 @@ impl Trial {
                     Reaction::Disconnect(true),
                 ]));
             }
-            _ if script.below(16) == 15 => {
+            _ => self.act(script),
+        }
+    }
+
+    /// One of the rarer calls.
+    fn act(&mut self, script: &mut Script<'_>) {
+        match script.below(16) {
+            0..=4 => self.game.decide(script.below(MOST_LINKS), script.flag()),
+            5..=6 => {
+                let id = self.id_of(script.below(MOST_LINKS + 1));
+                let code = script.one_of(&[4000, 1000, 3000, 1005, 0]);
+                self.game.close_peer(id, code, &"e\u{301}".repeat(script.byte().into()));
+            }
+            7..=9 if self.role == Role::Server => {
+                self.game
+                    .drain(script.one_of(&[0.0, 0.1, 30.0, -1.0]), script.one_of(&[1001, 1006]));
+                self.has_refused = true;
+            }
+            10 => self.game.cancel_drain(),
+            15 => {
                 memory::counted(|| self.game.peer.close());
                 self.is_closed = true;
             }
@@ -172,7 +200,8 @@ impl Trial {
         if self.role == Role::Client || self.links.len() == MOST_LINKS {
             return;
         }
-        let link = Link::new(self.role);
+        let mut link = Link::new(self.role);
+        link.is_lenient = self.game.peer.admission.asks_owner;
         let near = link.wire.near(self.links.len() as u16 + 1);
         memory::counted(|| self.game.peer.accept(near, self.game.clock)).unwrap();
         self.links.push(Peer { link, id: None, given: Vec::new() });
@@ -277,21 +306,27 @@ impl Trial {
         for peer in &self.links {
             peer.link.wire.heal();
         }
+        // Frames without bytes show nothing of themselves, however many there are: now those that
+        // are there are through before it counts as quiet.
+        let few = &mut self.game.peer.budget.frames;
+        *few = (*few).max(MOST_FRAMES / 8);
         let mut quiet = 0;
         let mut last = 0;
         for _ in 0..10_000 {
             self.poll();
+            self.game.accept_all();
             for peer in &mut self.links {
                 peer.link.collect();
             }
-            let mut sum = 0;
-            while self.game.take() {
-                sum += 1;
-            }
+            while self.game.take() {}
+            let mut sum = self.game.received.values().map(Vec::len).sum::<usize>();
             sum += self.links.iter().map(|peer| peer.link.wire.traffic()).sum::<usize>();
             quiet = if sum == last { quiet + 1 } else { 0 };
             last = sum;
-            if quiet == 4 || !self.is_running() {
+            if quiet == 12 || !self.is_running() {
+                // Who was told to go, and does not answer, is waited for.
+                let is_empty = self.game.present.is_empty() && self.links.is_empty();
+                assert!(!self.game.peer.is_draining() || !is_empty || self.game.is_drained);
                 return;
             }
         }
@@ -374,6 +409,7 @@ impl Trial {
         let has_asked = matches!(judgement.fate, Fate::Accepted { .. });
         let is_excused = self.is_closed
             || self.has_refused
+            || self.game.has_rejected
             || self.is_late
             || peer.link.has_failed()
             || peer.link.has_ended()

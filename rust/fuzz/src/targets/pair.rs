@@ -6,9 +6,10 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use mio_websocket_core::config::ConnectionConfig;
+use mio_websocket_core::config::{ConnectionConfig, KeepaliveConfig};
 use mio_websocket_core::multiplayer::SERVER_ID;
 
+use crate::game::KEEPALIVE;
 use crate::memory;
 use crate::pair::Pair;
 use crate::script::Script;
@@ -25,10 +26,14 @@ pub fn run(input: &[u8]) {
         inbound_buffer_size: choose(0, [65535, 66_000, 70_000, 100_000]),
         outbound_buffer_size: choose(2, [65535, 0, 100, 3000]),
         max_queued_packets: choose(4, [4096, 1, 2, 8]),
+        keepalive: if choices & 0x80 == 0 { KeepaliveConfig::default() } else { KEEPALIVE },
         ..ConnectionConfig::default()
     };
-    let mut trial =
-        Trial { pair: Pair::new(&config, is_secure), count: 0, is_late: false, is_cut: false };
+    let mut pair = Pair::new(&config, is_secure);
+    if choices & 0x40 != 0 {
+        (pair.server.peer.budget.frames, pair.client.peer.budget.frames) = (3, 3);
+    }
+    let mut trial = Trial { pair, count: 0, is_late: false, is_cut: false };
     while !script.is_empty() {
         trial.step(&mut script);
     }
