@@ -207,6 +207,26 @@ fn without_time_players_get_their_packets_and_then_the_close() {
 }
 
 #[test]
+fn many_are_closed_in_several_polls() {
+    let mut server = Node::server();
+    let mut players: Vec<_> = (0..300).map(|_| server.join_raw()).collect();
+    drain(&mut server, 0.0);
+    let closed = |server: &mut Node| {
+        server.events.clear();
+        server.poll();
+        server.events.len()
+    };
+    assert_eq!([closed(&mut server), closed(&mut server)], [0, 256]);
+    // The others were still there.
+    assert_eq!(closed(&mut server), 44);
+    for (player, _) in &mut players {
+        assert_eq!(player.frame(), Some((0x88, close_payload(CODE, "new version"))));
+    }
+    drop(players);
+    assert_eq!(until_event(&mut server, Event::Drained).len(), 44);
+}
+
+#[test]
 fn our_client_sees_code_and_reason() {
     let (mut server, mut client, id) = pair();
     drain(&mut server, 0.0);
