@@ -5,7 +5,7 @@ extends EditorDebuggerPlugin
 const Tab := preload("tab.gd")
 const Reporter := preload("reporter.gd")
 
-var _tabs: Dictionary[int, Tab] = {}
+var _tabs: Dictionary = {}
 
 
 func _has_capture(prefix: String) -> bool:

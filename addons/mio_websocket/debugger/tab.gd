@@ -7,7 +7,7 @@ const Plot := preload("plot.gd")
 const Reporter := preload("reporter.gd")
 
 ## Titles of columns, with the widths that their texts need.
-const CONNECTION_COLUMNS: Dictionary[String, int] = {
+const CONNECTION_COLUMNS: Dictionary = {
 	"Peer": 130,
 	"Address": 140,
 	"Round trip": 80,
@@ -17,7 +17,7 @@ const CONNECTION_COLUMNS: Dictionary[String, int] = {
 	"Queued": 70,
 	"Connected": 80,
 }
-const CLOSE_COLUMNS: Dictionary[String, int] = {
+const CLOSE_COLUMNS: Dictionary = {
 	"Time": 80,
 	"Peer": 130,
 	"Code": 60,
@@ -25,9 +25,9 @@ const CLOSE_COLUMNS: Dictionary[String, int] = {
 	"Clean": 60,
 	"At": 140,
 }
-const COUNT_COLUMNS: Dictionary[String, int] = {"Since the start": 260, "Count": 80}
+const COUNT_COLUMNS: Dictionary = {"Since the start": 260, "Count": 80}
 ## What is listed of the counts of a peer, and what it is called here.
-const COUNTS: Dictionary[String, String] = {
+const COUNTS: Dictionary = {
 	accepted = "TCP connections accepted",
 	joined = "joined",
 	pending_handshakes = "handshakes under way",
@@ -68,11 +68,11 @@ var _traffic := Plot.new("Traffic", ["in", "out"], [BLUE, ORANGE])
 var _rtt := Plot.new("Round trip", ["mean", "worst"], [GREEN, PURPLE])
 var _players := Plot.new("Connections", ["now"], [BLUE])
 ## The rows of lists that are shown anew twice a second: those that stay keep their selection.
-var _connection_rows: Dictionary[int, TreeItem] = {}
-var _count_rows: Dictionary[String, TreeItem] = {}
+var _connection_rows: Dictionary = {}
+var _count_rows: Dictionary = {}
 ## The numbers of the last snapshot, by peer and then by connection, for what has changed since.
-var _before: Dictionary[int, Dictionary] = {}
-var _before_total: Dictionary[int, Dictionary] = {}
+var _before: Dictionary = {}
+var _before_total: Dictionary = {}
 var _last_time := 0
 
 
@@ -251,7 +251,7 @@ func _forget_peer() -> void:
 		plot.clear()
 
 
-static func _set_up(tree: Tree, title: String, columns: Dictionary[String, int]) -> void:
+static func _set_up(tree: Tree, title: String, columns: Dictionary) -> void:
 	tree.name = title
 	tree.columns = columns.size()
 	tree.column_titles_visible = true

@@ -5,6 +5,9 @@ use super::find::Snippet;
 /// What snippets call a multiplayer peer unless they make one.
 const PEER: &str = "var peer := MioWebSocketMultiplayerPeer.new()";
 
+/// What `run.gd` looks for at a node.
+const END: &str = "is_at_its_end";
+
 /// The snippet as a whole script. Its host is this machine, its ports 9080 and 9443 are two that are
 /// free.
 pub(super) fn complete(snippet: &Snippet, port: u16, tls_port: u16) -> String {
@@ -30,12 +33,28 @@ pub(super) fn complete(snippet: &Snippet, port: u16, tls_port: u16) -> String {
         // The engine does not like tabs and blanks mixed.
         let indent = if code.iter().any(|line| line.starts_with('\t')) { "\t" } else { "    " };
         lines.extend(code.iter().map(|line| format!("{indent}{line}")));
-        lines.push(format!("{indent}pass"));
     }
+    mark_end(&mut lines);
     let text = lines.join("\n") + "\n";
     text.replace("example.com", "localhost")
         .replace("9080", &port.to_string())
         .replace("9443", &tls_port.to_string())
+}
+
+/// Has a function `_ready` say when it has come to its end: it may wait for something.
+fn mark_end(lines: &mut Vec<String>) {
+    let Some(start) = lines.iter().position(|line| line.starts_with("func _ready(")) else {
+        return;
+    };
+    let is_inside = |line: &&String| line.is_empty() || line.starts_with(['\t', ' ']);
+    let size = lines[start + 1..].iter().take_while(is_inside).count();
+    let body = &lines[start + 1..start + 1 + size];
+    let Some(last) = body.iter().rposition(|line| !line.trim().is_empty()) else { return };
+    let first = &body[body.iter().position(|line| !line.trim().is_empty()).unwrap_or(last)];
+    // The engine does not like tabs and blanks mixed.
+    let indent = &first[..first.len() - first.trim_start().len()];
+    let mark = format!("{indent}set_meta(&\"{END}\", true)");
+    lines.insert(start + 2 + last, mark);
 }
 
 fn starts_with_one_of(line: &str, starts: &[&str]) -> bool {
@@ -66,7 +85,7 @@ mod tests {
     fn statements_become_a_function() {
         assert_eq!(
             completed("print(9080)"),
-            "extends Node\nfunc _ready() -> void:\n    print(1)\n    pass\n"
+            "extends Node\nfunc _ready() -> void:\n    print(1)\n    set_meta(&\"is_at_its_end\", true)\n"
         );
     }
 
@@ -74,6 +93,13 @@ mod tests {
     fn members_become_a_node_and_a_script_stays_one() {
         assert_eq!(completed("func a():\n\tpass"), "extends Node\nfunc a():\n\tpass\n");
         assert_eq!(completed("extends Label"), "extends Label\n");
+    }
+
+    #[test]
+    fn the_end_of_ready_is_marked_wherever_it_is() {
+        let code = "func _ready():\n\tif a:\n\t\tb()\n\n\nfunc b():\n\tpass";
+        let marked = "\t\tb()\n\tset_meta(&\"is_at_its_end\", true)\n\n\nfunc b():";
+        assert!(completed(code).contains(marked), "{}", completed(code));
     }
 
     #[test]
