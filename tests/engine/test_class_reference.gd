@@ -1,5 +1,6 @@
 extends SceneTree
-## Every member that a script can see has a text in the class reference, and every link in a text leads somewhere.
+## Every member that a script can see has a text in the class reference, every link in a text leads somewhere, and the
+## defaults that texts and docs/limits.md name are those that a new object has.
 ##
 ## The members are those that the engine knows; the texts are read where they are written: the comments `///` of
 ## rust/godot/src, and `##` of the addon's scripts.
@@ -7,6 +8,8 @@ extends SceneTree
 const Harness := preload("res://support/harness.gd")
 
 const SOURCE := "../../rust/godot/src"
+const LIMITS := "../../docs/limits.md"
+const UNITS: Dictionary[String, float] = {"MiB": 1048576.0, "GiB": 1073741824.0, "ms": 0.001}
 ## Where the texts of each class are.
 const CLASSES: Dictionary[String, String] = {
 	MioWebSocketMultiplayerPeer = "multiplayer_peer",
@@ -35,6 +38,7 @@ func _initialize() -> void:
 	for path: String in SCRIPTS:
 		_check_script(path)
 	_check_globals()
+	_check_limits()
 	t.finish()
 
 
@@ -51,6 +55,55 @@ func _check_class(name: String, texts: Dictionary) -> void:
 	t.check("every member of %s has a text" % name, missing.is_empty(), missing)
 	t.check("%s has members" % name, members.method.size() > 5)
 	_check_links(name, members, texts)
+	_check_defaults(name, properties, texts)
+
+
+## What a text names as the default.
+func _check_defaults(name: String, properties: Array, texts: Dictionary) -> void:
+	var named := RegEx.create_from_string("Default: (?:\\[constant (\\w+)\\]|`(true|false)`|(none|empty)|([\\d.]*\\d))")
+	var object: Object = ClassDB.instantiate(name)
+	var count := 0
+	for property: String in properties:
+		var found := named.search(" ".join(texts.get(property, "").split("\n")))
+		t.check("%s.%s: the default can be read" % [name, property], found or not "Default:" in texts.get(property, ""))
+		if not found:
+			continue
+		count += 1
+		var value: Variant = object.get(property)
+		var is_so := false
+		if found.get_string(1):
+			is_so = value == ClassDB.class_get_integer_constant(name, found.get_string(1))
+		elif found.get_string(2):
+			is_so = value == (found.get_string(2) == "true")
+		elif found.get_string(3):
+			is_so = value.is_empty()
+		else:
+			is_so = absf(value - float(found.get_string(4))) < 1e-9
+		t.check("%s.%s: %s, it is %s" % [name, property, found.get_string(), value], is_so)
+	t.check("%s names defaults" % name, count > 0 or properties.is_empty())
+	if not object is RefCounted:
+		object.free()
+
+
+## The tables of docs/limits.md: `property`, `another` | default, another.
+func _check_limits() -> void:
+	var row := RegEx.create_from_string("(?m)^\\| (`[^|]*) \\| (\\d[^|]*) \\|")
+	var property := RegEx.create_from_string("`(\\w+)`")
+	var number := RegEx.create_from_string("(\\d+(?:\\.\\d+)?)(?: (MiB|GiB|ms))?")
+	var peer := MioWebSocketMultiplayerPeer.new()
+	var count := 0
+	for found: RegExMatch in row.search_all(FileAccess.get_file_as_string(_path(LIMITS))):
+		var properties := property.search_all(found.get_string(1))
+		var numbers := number.search_all(found.get_string(2))
+		t.check("docs/limits.md names a default for each: %s" % found.get_string(), numbers.size() >= properties.size())
+		for index: int in properties.size():
+			var name := properties[index].get_string(1)
+			var unit: float = UNITS.get(numbers[index].get_string(2), 1.0)
+			var value: float = peer.get(name)
+			count += 1
+			t.check("docs/limits.md: %s, it is %s" % [found.get_string(), value],
+					absf(value - float(numbers[index].get_string(1)) * unit) < 1e-9)
+	t.check("docs/limits.md names limits", count > 8, count)
 
 
 func _check_script(path: String) -> void:
@@ -171,10 +224,14 @@ func _without_code(text: String) -> String:
 
 ## A file, or all files of a folder.
 func _read(place: String) -> String:
-	var path := ProjectSettings.globalize_path("res://").path_join(SOURCE).path_join(place).simplify_path()
+	var path := _path(SOURCE.path_join(place))
 	if place.ends_with(".rs"):
 		return FileAccess.get_file_as_string(path)
 	var text := ""
 	for file: String in DirAccess.get_files_at(path):
 		text += FileAccess.get_file_as_string(path.path_join(file)) + "\n"
 	return text
+
+
+func _path(place: String) -> String:
+	return ProjectSettings.globalize_path("res://").path_join(place).simplify_path()
