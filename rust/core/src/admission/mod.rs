@@ -19,7 +19,6 @@ use mio::net::TcpStream;
 
 use self::rates::Rates;
 use crate::config::{AdmissionConfig, ConnectionConfig, ProxyProtocol};
-use crate::connection::Proxied;
 use crate::notice::Notices;
 use crate::proxy::{self, ProxyFailure};
 use crate::stats::Stats;
@@ -181,6 +180,16 @@ impl Entrance {
     pub(crate) fn door<'a>(&'a mut self, config: &'a AdmissionConfig) -> Door<'a> {
         Door { config, places: &self.places, rates: &mut self.rates }
     }
+}
+
+/// What a proxy has to say of a connection, whether it is believed, and what comes behind it.
+pub(crate) struct Proxied {
+    /// A PROXY header of this address counts.
+    pub(crate) is_trusted: bool,
+    /// There has to be one.
+    pub(crate) is_required: bool,
+    /// The TLS behind it.
+    pub(crate) tls: Option<ServerTls>,
 }
 
 /// A connection that has been accepted.

@@ -3,21 +3,12 @@
 use bytes::{Buf, BytesMut};
 
 use super::{Connection, Context, Stage};
+use crate::admission::Proxied;
 use crate::error::Failure;
 use crate::proxy::ProxyFailure;
 use crate::proxy::header::{self, Beginning};
 use crate::tls::ServerTls;
 use crate::upgrade::RequestReader;
-
-/// What is expected, from whom, and what comes behind it.
-pub(crate) struct Proxied {
-    /// A PROXY header of this address counts.
-    pub(crate) is_trusted: bool,
-    /// There has to be one.
-    pub(crate) is_required: bool,
-    /// The TLS behind it.
-    pub(crate) tls: Option<ServerTls>,
-}
 
 impl Connection {
     /// Awaits a PROXY header before anything else.
