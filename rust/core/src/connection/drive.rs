@@ -75,6 +75,22 @@ impl Connection {
 
     /// Acts on a deadline that has come; [`Driven::More`] if the connection is to be driven.
     pub(crate) fn expire(&mut self, now: Instant) -> Driven {
+        if self.is_read_first() { Driven::More } else { self.end_if_late(now) }
+    }
+
+    /// Whether what has arrived counts before the time does: a game that did not poll for a while
+    /// finds what came in time. A server judges those who want to come in by the time first, as the
+    /// engine's does.
+    fn is_read_first(&self) -> bool {
+        match self.stage {
+            Stage::Dialing(_) | Stage::Asking(_) => true,
+            Stage::Open(_) => self.greeting.is_none(),
+            _ => false,
+        }
+    }
+
+    /// Ends what takes too long; [`Driven::More`] if nothing does.
+    fn end_if_late(&mut self, now: Instant) -> Driven {
         if self.limit.is_some_and(|limit| now > limit) {
             match self.stage {
                 Stage::Ending | Stage::Closed => self.drop_stream(),
@@ -153,8 +169,11 @@ impl Connection {
             phases.note(phase, cx.now);
         }
         self.count_memory();
+        if self.is_read_first() && self.end_if_late(cx.now) == Driven::Idle {
+            return Driven::Idle;
+        }
         // An answer may be among what has not been read yet.
-        if driven == Driven::Idle {
+        if driven == Driven::Idle && !self.is_held {
             self.beat(cx.now);
             self.look(cx);
         }
@@ -254,8 +273,10 @@ impl Connection {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if let Some(failure) = self.broken.take() {
-                        self.ended(Some(failure));
+                    match self.broken.take() {
+                        Some(failure) => self.ended(Some(failure)),
+                        // It was the end of another attempt to connect, under the same name.
+                        None => self.read_ended = false,
                     }
                     return Driven::Idle;
                 }

@@ -270,6 +270,18 @@ mod tests {
     }
 
     #[test]
+    fn an_end_that_was_told_and_is_not_there_is_forgotten() {
+        let mut reactor = Reactor::new().unwrap();
+        let stream = Box::new(Reluctant { request: REQUEST.as_bytes(), takes: usize::MAX });
+        let connection = reactor.adopt(Transport::foreign(stream), Rc::default(), None);
+        // As that of another attempt to connect, which has the same name.
+        connection.borrow_mut().note_read_ended();
+        reactor.poll(Instant::now(), None, &mut PollBudget::default());
+        let connection = connection.borrow();
+        assert_eq!((connection.state(), connection.read_ended), (State::Open, false));
+    }
+
+    #[test]
     fn the_handshake_is_over_when_the_answer_and_the_id_have_been_taken() {
         let late = || (State::Closed, Some(Failure::Timeout(Phase::Upgrade)));
         let open = || (State::Open, None);
