@@ -27,6 +27,8 @@ pub const ARENA_SIZE: usize = 64 * 1024;
 /// ping is answered, which RFC 6455, section 5.5.3, allows. A peer that pings and does not read
 /// takes no more memory than this.
 const PONG_BACKLOG: usize = 64 * 1024;
+/// Frames that may wait for that, too: the smallest pong has two bytes, and an entry of sixteen.
+const PONG_MESSAGES: usize = 256;
 
 /// Which end of the connection this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -316,7 +318,9 @@ impl WebSocket {
         if self.state != State::Open {
             return;
         }
-        if outbox.bytes().len() < PONG_BACKLOG && self.owed_pong.is_none() {
+        if outbox.bytes().len() < PONG_BACKLOG && outbox.messages() < PONG_MESSAGES {
+            // It is newer than one that is owed, which needs no answer any more.
+            self.owed_pong = None;
             self.push_frame(OpCode::Control(Control::Pong), self.decoder.control(), outbox);
         } else {
             self.owed_pong = Some(self.decoder.control().into());
@@ -505,6 +509,33 @@ mod tests {
         drain(&mut pair.to_client);
         pair.server.resume(&mut pair.to_client);
         assert_eq!(pair.to_client.bytes().len(), 127, "the newest ping is answered");
+    }
+
+    #[test]
+    fn pings_without_payload_take_no_more_memory() {
+        let mut pair = Pair::new(100);
+        for _ in 0..10_000 {
+            pair.client.ping(&mut pair.to_server);
+        }
+        pair.server_receives();
+        assert_eq!(pair.to_client.messages(), PONG_MESSAGES);
+    }
+
+    #[test]
+    fn pings_are_answered_again_when_there_is_room_for_pongs() {
+        let mut pair = Pair::new(100);
+        pair.to_client.push_bytes(&[0; PONG_BACKLOG]);
+        pair.client.push_frame(OpCode::Control(Control::Ping), b"a", &mut pair.to_server);
+        pair.server_receives();
+        assert_eq!(pair.to_client.messages(), 0);
+        // Some bytes wait all the time.
+        pair.to_client.written(100);
+        pair.client.push_frame(OpCode::Control(Control::Ping), b"b", &mut pair.to_server);
+        pair.server_receives();
+        assert_eq!((pair.to_client.messages(), pair.to_client.payload()), (1, 1));
+        drain(&mut pair.to_client);
+        pair.server.resume(&mut pair.to_client);
+        assert!(pair.to_client.is_empty(), "the older one needs no answer any more");
     }
 
     #[test]
