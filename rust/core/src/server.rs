@@ -128,7 +128,14 @@ impl Server {
             };
             listening.poll(now, &mut admission);
         }
-        listening.waiting.retain(|connection| connection.borrow().state() == State::Open);
+        listening.waiting.retain(|connection| {
+            let is_open = connection.borrow().state() == State::Open;
+            if !is_open {
+                // Nobody will take what it has brought, for want of which its end would not be read.
+                connection.borrow_mut().leave();
+            }
+            is_open
+        });
         !listening.waiting.is_empty()
     }
 

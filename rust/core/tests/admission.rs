@@ -609,3 +609,36 @@ fn every_count_has_its_name() {
     let closes = stats.closes;
     assert_eq!(text, format!("Stats {{ {}, closes: {closes:?} }}", fields.join(", ")));
 }
+
+/// A connection of a server without multiplayer rules that ended before anybody took it, with
+/// messages in it and answers that could not be written.
+#[test]
+fn who_has_gone_untaken_leaves_no_place_behind() {
+    let mut server = Server::default();
+    server.admission.max_clients = 1;
+    server.config.max_queued_packets = 3;
+    server.listen(0, "127.0.0.1", None).unwrap();
+    let now = Instant::now();
+    let mut gone = Raw::connect_small(server.local_port());
+    gone.send(&request());
+    eventually(|| server.is_connection_available(now));
+    let pings = masked(0x89, &[7; 125]).repeat(200);
+    for _ in 0..250 {
+        gone.send(&pings);
+        settle();
+        server.is_connection_available(now);
+    }
+    gone.send(&masked(0x82, b"x").repeat(10));
+    settle();
+    server.is_connection_available(now);
+    gone.reset();
+    eventually(|| !server.is_connection_available(now));
+    for _ in 0..3 {
+        settle();
+        server.is_connection_available(now);
+    }
+    let mut next = Raw::connect(server.local_port());
+    next.send(&request());
+    eventually(|| server.is_connection_available(now));
+    assert_eq!(status(&next.head()), 101);
+}
