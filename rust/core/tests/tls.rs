@@ -23,8 +23,9 @@ use mio_websocket_core::notice::Notices;
 use mio_websocket_core::peer::Peer;
 use mio_websocket_core::reactor::Reactor;
 use mio_websocket_core::stats::Stats;
-use mio_websocket_core::tls::Trust;
+use mio_websocket_core::tls::{ClientOptions, ServerTls, Trust};
 use mio_websocket_core::websocket::Kind;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{ProtocolVersion, StreamOwned};
 use socket2::SockRef;
 use tls_support::{
@@ -322,6 +323,34 @@ fn an_authority_is_more_than_its_name() {
     let failure = failure_of(&client);
     let is_told = matches!(&failure, Some(Failure::Tls(cause)) if cause.contains("unknown issuer"));
     assert!(is_told, "{failure:?}");
+}
+
+/// The key of a server whose own certificate is trusted signs nothing else.
+#[test]
+fn a_certificate_of_a_server_is_no_authority() {
+    for (is_ca, state) in [
+        (IsCa::Ca(BasicConstraints::Unconstrained), State::Open),
+        (IsCa::ExplicitNoCa, State::Closed),
+        (IsCa::NoCa, State::Closed),
+    ] {
+        let mut params = CertificateParams::new(["other.test".to_owned()]).unwrap();
+        params.is_ca = is_ca;
+        let trusted = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new([NAME.to_owned()]).unwrap();
+        let signed = params.signed_by(&key, &trusted).unwrap();
+        let tls = ServerTls::new(&signed.pem(), &key.serialize_pem(), true).unwrap();
+        let mut server = OurServer::new(tls);
+        let trust = Trust::Only(trusted.pem());
+        let options = ClientOptions { trust, check_name: true, name: None, tls13: true };
+        let mut client = client(server.port(), options);
+        eventually(|| {
+            server.poll();
+            client.poll(Instant::now());
+            client.state() != State::Connecting
+        });
+        assert_eq!(client.state(), state, "{:?}", failure_of(&client));
+    }
 }
 
 /// With a budget of nearly nothing each poll does one step, and everybody gets in after all. Those

@@ -3,8 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+use x509_parser::x509::X509Version;
 
 use super::verifier::Verifier;
 use super::{ALPN, TlsError, pem, provider, versions};
@@ -85,7 +88,8 @@ fn config(options: &ClientOptions) -> Result<ClientConfig, TlsError> {
         Trust::Only(pem) => {
             let certificates = pem::certificates(pem)?;
             let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(certificates.iter().cloned());
+            let authorities = certificates.iter().filter(|der| is_authority(der));
+            roots.add_parsable_certificates(authorities.cloned());
             (roots, certificates)
         }
         Trust::Anyone => (RootCertStore::empty(), Vec::new()),
@@ -104,6 +108,14 @@ fn config(options: &ClientOptions) -> Result<ClientConfig, TlsError> {
         .with_no_client_auth();
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(config)
+}
+
+/// Whether a certificate may vouch for others: RFC 5280, section 4.2.1.9. The verifier takes that for
+/// granted of those it starts from, and a script may trust a server's own certificate.
+fn is_authority(der: &CertificateDer<'_>) -> bool {
+    X509Certificate::from_der(der).is_ok_and(|(_, certificate)| {
+        certificate.is_ca() || certificate.version() != X509Version::V3
+    })
 }
 
 fn public_roots(bundle: &str) -> RootCertStore {
