@@ -341,6 +341,19 @@ fn nobody_is_asked_about_one_that_has_gone_already() {
 }
 
 #[test]
+fn who_was_let_in_is_in_although_newcomers_are_refused() {
+    let mut server = server();
+    let (mut client, request) = waiting(&mut server);
+    server.refuse = true;
+    request.accept(&[], "", server.clock).unwrap();
+    let events = server.next_events();
+    let [Event::PeerConnected(id)] = events.as_slice() else { panic!("{events:?}") };
+    client.head();
+    assert_eq!(client.frame(), Some((0x82, id.to_le_bytes().to_vec())));
+    server.plays_on(&mut client, *id);
+}
+
+#[test]
 fn nobody_is_asked_about_what_the_settings_refuse() {
     let mut server = server_with(|peer| {
         peer.admission.allowed_paths = vec!["/play".to_owned()];
