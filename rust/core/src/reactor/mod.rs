@@ -439,10 +439,23 @@ impl Reactor {
         if deadline != slot.deadline {
             slot.deadline = deadline;
             self.deadlines.extend(deadline.map(|deadline| Reverse((deadline, token))));
+            self.forget_replaced_deadlines();
         }
         if !needs_polling && !self.polled.is_empty() {
             self.polled.retain(|polled| *polled != token);
         }
+    }
+
+    /// Takes deadlines that have been replaced, and those of connections that have gone, out of the
+    /// heap when most are such.
+    fn forget_replaced_deadlines(&mut self) {
+        if self.deadlines.len() <= 64 + 4 * self.slots.len() {
+            return;
+        }
+        let slots = &mut self.slots;
+        self.deadlines.retain(|Reverse((deadline, token))| {
+            find(slots, *token).is_some_and(|slot| slot.deadline == Some(*deadline))
+        });
     }
 
     fn insert(&mut self, connection: Connection) -> SharedConnection {
