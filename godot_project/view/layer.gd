@@ -9,10 +9,3 @@ func _init(with_lens: Lens) -> void:
 	lens = with_lens
 	mouse_filter = MOUSE_FILTER_IGNORE
 	set_anchors_preset(PRESET_FULL_RECT)
-
-
-## Draws with light instead of paint.
-func shine() -> void:
-	var shining := CanvasItemMaterial.new()
-	shining.blend_mode = CanvasItemMaterial.BLEND_MODE_ADD
-	material = shining

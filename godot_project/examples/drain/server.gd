@@ -1,6 +1,6 @@
 extends Node
-## A server that is stopped without anger: its players are told, nobody new comes in, and the process ends when all
-## have gone or the time is up.
+## A server that is stopped without cutting players off: they are told, nobody new comes in, and the process ends when
+## all have gone or the time is up.
 ##
 ## godot --headless --path godot_project res://examples/drain/server.tscn -- --port=9080 --stop-file=/run/game/stop
 ##
@@ -8,8 +8,10 @@ extends Node
 ## the end of the process. In a unit of systemd:
 ##
 ## RuntimeDirectory=game
-## ExecStop=/bin/sh -c 'touch /run/game/stop && tail --pid=$MAINPID -f /dev/null'
+## ExecStop=/bin/sh -c '[ -z "$MAINPID" ] || { touch /run/game/stop && tail --pid=$MAINPID -f /dev/null; }'
 ## TimeoutStopSec=60
+##
+## deploy/systemd/game@.service of the repository has these lines.
 ##
 ## Arguments: --port, --stop-file, --seconds (until players are closed), --code and --reason (what they are told then:
 ## 1001 means that the server goes away, 4000 to 4999 are the game's).

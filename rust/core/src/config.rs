@@ -1,4 +1,4 @@
-//! Every setting and limit, with its unit and default. Plain data; no other room is known here.
+//! Every setting and limit, with its unit and default. Plain data; no other module is known here.
 
 use std::time::{Duration, Instant};
 

@@ -21,7 +21,8 @@ pub trait Resolve {
     fn poll(&mut self) -> Option<Result<Vec<IpAddr>, String>>;
 }
 
-/// Resolves with the operating system's resolver in a thread that ends with the answer.
+/// Resolves with the operating system's resolver in a thread that ends with the answer. Only tests use
+/// it: the addon has the engine's resolver.
 #[derive(Debug)]
 pub struct ThreadResolver(Receiver<Result<Vec<IpAddr>, String>>);
 

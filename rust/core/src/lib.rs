@@ -5,9 +5,10 @@
 //! poll that takes long.
 //!
 //! From the ground up: [`config`], [`stats`], [`url`], [`memory`], [`outbox`], [`rate`], a sans-IO
-//! [`websocket`], the HTTP [`upgrade`], [`transport`], [`proxy`] and [`dial`], [`admission`], one
-//! [`connection`], the [`reactor`] that drives many, and on top of it [`peer`] (one WebSocket by
-//! itself) and [`multiplayer`], whose [`status`] machines can ask for.
+//! [`websocket`], the HTTP [`upgrade`], [`tls`], [`transport`], [`proxy`], [`error`] and [`notice`],
+//! [`dial`] and `listen`, [`admission`] and one [`connection`], the [`reactor`] that drives many,
+//! and on top of it [`peer`] (one WebSocket by itself), [`server`] (many such) and [`multiplayer`],
+//! whose [`status`] machines can ask for.
 //!
 //! ```
 //! use std::time::Instant;

@@ -34,8 +34,8 @@ pub(crate) fn find(workspace: &Workspace) -> Result<PathBuf> {
             "GODOT4_BIN names a Godot {}.{}; needed is {}.{} or newer",
             version.0,
             version.1,
-            NEEDED.0,
-            NEEDED.1,
+            SUPPORTED.0,
+            SUPPORTED.1,
         );
         if version < NEEDED {
             eprintln!(
@@ -62,7 +62,7 @@ pub(crate) fn find(workspace: &Workspace) -> Result<PathBuf> {
         NEEDED.0, NEEDED.1
     );
     if !debian::is_here() {
-        bail!("no Godot found, and only Debian-like systems can get one by themselves: {advice}");
+        bail!("no Godot found, and xtask can get one on Debian only: {advice}");
     }
     debian::engine(&debian::folder(workspace))
         .with_context(|| format!("no Godot found, and getting Debian's failed; {advice}"))

@@ -41,8 +41,8 @@ struct Arguments {
 enum Command {
     /// Print the path of a usable Godot, after getting one where there is none.
     ///
-    /// Looks at $GODOT4_BIN, then for godot4 and godot on PATH, then (on Debian-like systems)
-    /// unpacks Debian's package into the target folder. Only the path goes to standard output.
+    /// Looks at $GODOT4_BIN, then for godot4 and godot on PATH, then (on Debian) unpacks
+    /// Debian's package into the target folder. Only the path goes to standard output.
     Godot,
     /// Play the Autobahn test suite against the addon, and compare with tests/autobahn/expected.json.
     Autobahn(autobahn::Arguments),
@@ -74,8 +74,8 @@ enum Command {
     Soak(soak::Arguments),
     /// Run every check there is, or those whose name contains one of the filters.
     Test {
-        /// Part of the name of a check (fmt, clippy, core, docs, deny, library, engine, editor, snippets,
-        /// autobahn, interop, proxies, hostile, demo, examples, package, soak) or of an engine test.
+        /// Part of the name of a check (fmt, clippy, core, docs, docs-links, deny, library, engine, editor,
+        /// snippets, autobahn, interop, proxies, hostile, demo, examples, package, soak) or of an engine test.
         #[arg(value_name = "FILTER")]
         filters: Vec<String>,
     },

@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     /// Clients that are there at a time, a quarter of them over TLS.
     #[arg(long, default_value_t = 1000)]
     clients: usize,
-    /// Draw the lots of an earlier run again; what the network makes of them is never the same.
+    /// Repeat the random choices of an earlier run; what the network makes of them is never the same.
     #[arg(long)]
     seed: Option<u64>,
 }

@@ -4,9 +4,6 @@ extends RefCounted
 const Tls := preload("res://support/tls.gd")
 const ErrorCounter := preload("res://support/error_counter.gd")
 
-## What the engine prints itself when somebody reads a certificate object.
-const READING_A_CERTIFICATE := "Unicode parsing error"
-
 ## Where the certificates of the test are; see the folder's maker for what there is.
 var folder := OS.get_environment("CERTIFICATES")
 

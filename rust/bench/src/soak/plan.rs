@@ -1,4 +1,4 @@
-//! What a client is going to do, drawn by lot. Times are frames of the server.
+//! What a client is going to do, chosen at random. Times are frames of the server.
 
 use rand::RngExt;
 use rand::rngs::StdRng;

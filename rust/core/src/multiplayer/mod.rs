@@ -184,7 +184,7 @@ impl MultiplayerPeer {
     }
 
     /// Takes in a stream that somebody else has accepted, on the terms of the server's own sockets:
-    /// with its TLS, within the handshake timeout.
+    /// with its TLS, within the handshake timeout. Only the fuzz targets need it.
     ///
     /// # Errors
     /// [`Error::Unconfigured`] unless this is a server.

@@ -9,11 +9,11 @@ use super::MioWebSocketMultiplayerPeer;
 
 #[godot_api(secondary)]
 impl MioWebSocketMultiplayerPeer {
-    /// Empties this server, so that it can be stopped without anger. From now on nobody is let in:
-    /// newcomers, and those whose handshake is under way, are answered with HTTP status 503 and a
-    /// `Retry-After` of the seconds that are left, at least 1; also with
-    /// [member MultiplayerPeer.refuse_new_connections]. [signal drain_started] is emitted at once. Players
-    /// can play on and leave. Whoever is still there after [param seconds] (0: the next poll, which
+    /// Empties this server, so that it can be stopped without cutting players off. From now on nobody
+    /// is let in: newcomers, and those whose handshake is under way, are answered with HTTP status
+    /// 503 and a `Retry-After` of the seconds that are left, at least 1; also with
+    /// [member MultiplayerPeer.refuse_new_connections]. [signal drain_started] is emitted at once.
+    /// Players can play on and leave. Whoever is still there after [param seconds] (0: the next poll, which
     /// is too soon for clients of [WebSocketMultiplayerPeer] to hear of it: that class loses
     /// packets that come together with a close) is closed with [param code] and [param reason], and
     /// [signal MultiplayerPeer.peer_disconnected] follows. [signal drained] is emitted when nobody

@@ -52,14 +52,14 @@ pub(crate) enum Mode {
     /// The client.
     Client,
     /// All of these; accept_stream with the short cases only.
-    Both,
+    All,
 }
 
 /// What is played, and what for.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// The side that the addon plays.
-    #[arg(long, value_enum, default_value_t = Mode::Both)]
+    #[arg(long, value_enum, default_value_t = Mode::All)]
     mode: Mode,
     /// Play the cases that take no time, and with the library that developers run.
     #[arg(long)]
@@ -92,7 +92,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<bool> 
     let mut expected = Expected::read(&workspace.root.join(FOLDER))?;
     let mut report = Report::default();
     let (modes, is_all) = match arguments.mode {
-        Mode::Both => (&[Mode::Server, Mode::Client, Mode::Streams][..], true),
+        Mode::All => (&[Mode::Server, Mode::Client, Mode::Streams][..], true),
         ref one => (std::slice::from_ref(one), false),
     };
     for &mode in modes {
@@ -145,7 +145,7 @@ impl Mode {
             Self::Server => "server",
             Self::Streams => "streams",
             Self::Client => "client",
-            Self::Both => "both",
+            Self::All => "all",
         }
     }
 

@@ -4,7 +4,7 @@ use std::env;
 use std::fs;
 use std::thread;
 
-/// Lines that say which command ran, when and where; nothing that names the machine.
+/// Lines that say which command ran, and on what kind of machine; nothing that names the one.
 pub(crate) fn describe() -> Vec<(&'static str, String)> {
     let mut lines = vec![("command", command())];
     let information = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -15,9 +15,14 @@ pub(crate) fn describe() -> Vec<(&'static str, String)> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     lines.push(("cores", cores.to_string()));
     if let Ok(kernel) = fs::read_to_string("/proc/sys/kernel/osrelease") {
-        lines.push(("kernel", kernel.trim().to_owned()));
+        lines.push(("kernel", version(&kernel).to_owned()));
     }
     lines
+}
+
+/// The number alone: what follows it is the name of a build.
+fn version(release: &str) -> &str {
+    release.trim().split('-').next().unwrap_or_default()
 }
 
 /// The command as one types it, without the file that it also writes to.
@@ -31,4 +36,15 @@ fn command() -> String {
         .into_iter()
         .map(|argument| if argument.contains(' ') { format!("'{argument}'") } else { argument });
     ["cargo".to_owned(), "xtask".to_owned()].into_iter().chain(quoted).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernel_is_told_without_the_name_of_its_build() {
+        assert_eq!(version("6.1.0-13-amd64\n"), "6.1.0");
+        assert_eq!(version("6.12.8"), "6.12.8");
+    }
 }

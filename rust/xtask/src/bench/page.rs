@@ -25,10 +25,10 @@ pub(crate) fn write(folder: &Path, results: &[Measured]) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("failed to create {}", folder.display()))?;
     let mut text = "# Benchmarks\n\nWritten by the benchmark itself; how it measures is in \
         `rust/xtask/src/bench`. CPU time is the server's, of all its threads; the median of the \
-        rounds, with the least and the most in brackets, and how many times less than the first \
-        column it is. Calls are those about sockets. Time by the clock says more about the machine \
-        than about the server. [Where the time goes](profiles.md) says what is left. \
-        `NullMultiplayerPeer` has no network: what it costs is what the \
+        rounds, with the least and the most in brackets, and the factor by which it is lower than the \
+        first column (below 1: higher). Calls are those about sockets. Time by the clock says more \
+        about the machine than about the server. [Where the time goes](profiles.md) says what is \
+        left. `NullMultiplayerPeer` has no network: what it costs is what the \
         engine and the script cost, whichever class they use.\n\n"
         .to_owned();
     // Writing to a string cannot fail.

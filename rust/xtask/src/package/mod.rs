@@ -236,3 +236,14 @@ pub(crate) fn library(text: &str, target: Target) -> Result<&str> {
 fn read(file: &Path) -> Result<Vec<u8>> {
     fs::read(file).with_context(|| format!("failed to read {}", file.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    const PLUGIN: &str = include_str!("../../../../addons/mio_websocket/plugin.cfg");
+
+    #[test]
+    fn plugin_and_libraries_have_one_version() {
+        let version = PLUGIN.lines().find_map(|line| line.strip_prefix("version="));
+        assert_eq!(version, Some(concat!("\"", env!("CARGO_PKG_VERSION"), "\"")));
+    }
+}

@@ -34,7 +34,7 @@ pub(super) struct Bounds {
     /// Growth of the server's memory at the highest, in MiB, when the usual amount is done. Pages of
     /// the library that are touched for the first time are part of it.
     pub(super) memory: u64,
-    /// CPU time of a poll, in milliseconds, which two may exceed. Its budget is 3; what one read brings is done in any
+    /// CPU time of a poll, in milliseconds, which two may exceed. Its budget is 2; what one read brings is done in any
     /// case, which takes a library built for debugging up to 10.
     pub(super) poll: u64,
 }

@@ -43,7 +43,7 @@ fn arm64(game: &Game<'_>) -> Result<Played> {
 
 /// There is no Godot for Windows here: a loader alone.
 fn windows(game: &Game<'_>) -> Result<Played> {
-    if let Err(error) = package::needs("wine", "wine64") {
+    if let Err(error) = package::needs("wine", "wine wine64") {
         return Ok(Played::Not(format!("{error:#}")));
     }
     let folder = package::folder(game.workspace).join("wine");

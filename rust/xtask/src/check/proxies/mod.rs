@@ -41,8 +41,15 @@ pub(super) fn run(workspace: &Workspace) -> Result<Verdict> {
     if !cfg!(target_os = "linux") {
         return Ok(Verdict::Skipped("elsewhere only 127.0.0.1 is this machine".to_owned()));
     }
-    let mut jobs = Vec::new();
+    let mut tally = Tally::default();
     let mut reasons = Vec::new();
+    match program("systemd-analyze", "systemd") {
+        Ok(program) => {
+            judge_unit(workspace, &program)?.iter().for_each(|run| tally.add(run.tell()))
+        }
+        Err(reason) => reasons.push(format!("unit: {reason:#}")),
+    }
+    let mut jobs = Vec::new();
     for front in Front::ALL {
         match program(front.program, front.program) {
             Ok(_) => jobs.push(front),
@@ -50,21 +57,16 @@ pub(super) fn run(workspace: &Workspace) -> Result<Verdict> {
         }
     }
     let python = Tools::find(workspace, &workspace.target.join("interop")).python_packages;
-    let python = match python {
-        Ok(python) => python,
-        Err(reason) => return Ok(Verdict::Skipped(format!("{reason:#}"))),
-    };
-    let mut tally = Tally::default();
-    match program("systemd-analyze", "systemd") {
-        Ok(program) => {
-            judge_unit(workspace, &program)?.iter().for_each(|run| tally.add(run.tell()))
-        }
-        Err(reason) => reasons.push(format!("unit: {reason:#}")),
-    }
+    let python = python.map_err(|reason| reasons.push(format!("players: {reason:#}"))).ok();
     reasons.iter().for_each(|reason| println!("SKIPPED proxies, {reason}"));
-    if jobs.is_empty() {
-        return Ok(Verdict::Skipped(reasons.join("; ")));
-    }
+    let Some(python) = python.filter(|_| !jobs.is_empty()) else {
+        let is_empty = tally == Tally::default();
+        return Ok(if is_empty {
+            Verdict::Skipped(reasons.join("; "))
+        } else {
+            Verdict::Counted(tally)
+        });
+    };
 
     library::build(workspace, Profile::Debug)?;
     let project = workspace.root.join(PROJECT);
