@@ -72,7 +72,8 @@ var _status := 0
 ## Makes the first attempt, and others until [method stop] is called or one of the limits is reached. [param api] is
 ## mostly [member Node.multiplayer]; if the game sets another peer there, or none, the reconnector stops.
 ## [param make_peer] is called for each attempt, without arguments, and returns a new [MultiplayerPeer] whose
-## [code]create_client[/code] has been called; or [code]null[/code] to give up.
+## [code]create_client[/code] has been called; or [code]null[/code] to give up. It may [code]await[/code] something,
+## such as a token, first. When its object has been freed, the reconnector gives up and says so in the log.
 func start(api: MultiplayerAPI, make_peer: Callable) -> void:
 	stop()
 	_api = api
@@ -83,6 +84,7 @@ func start(api: MultiplayerAPI, make_peer: Callable) -> void:
 	api.connected_to_server.connect(_on_connected)
 	api.connection_failed.connect(_on_failed)
 	api.server_disconnected.connect(_on_lost)
+	@warning_ignore("missing_await")
 	_try()
 
 
@@ -120,7 +122,8 @@ func get_close_reason() -> String:
 	return _close_reason
 
 
-## The HTTP status with which the last attempt was refused; 0 if it was not, or if the peer does not tell.
+## The HTTP status with which the last attempt was refused; 0 if it was not, or if the peer does not tell. A handler of
+## [signal MultiplayerAPI.connection_failed] finds it if it was connected after [method start] had been called.
 func get_status() -> int:
 	return _status
 
@@ -131,9 +134,17 @@ func _try() -> void:
 	connecting.emit(_attempt)
 	if run != _run:
 		return
-	var peer: MultiplayerPeer = _make_peer.call()
+	if not _make_peer.is_valid():
+		push_error("MioWebSocketReconnector: make_peer cannot be called")
+		_give_up()
+		return
+	var made: Variant = await _make_peer.call()
 	if run != _run:
 		return
+	if made != null and not made is MultiplayerPeer:
+		push_error("MioWebSocketReconnector: make_peer returned no MultiplayerPeer")
+		made = null
+	var peer: MultiplayerPeer = made
 	if peer == null or peer.get_connection_status() == MultiplayerPeer.CONNECTION_DISCONNECTED:
 		_give_up()
 		return
@@ -161,7 +172,7 @@ func _on_peer_disconnected(id: int) -> void:
 
 
 func _on_lost() -> void:
-	if not _goes_on():
+	if not _has_ended():
 		return
 	var now := Time.get_ticks_msec()
 	if _connected_at >= 0 and now - _connected_at >= stable_seconds * 1000.0:
@@ -171,7 +182,7 @@ func _on_lost() -> void:
 
 
 func _on_failed() -> void:
-	if not _goes_on():
+	if not _has_ended():
 		return
 	_peer.peer_disconnected.disconnect(_on_peer_disconnected)
 	if _peer.has_method(&"get_connection_error"):
@@ -192,6 +203,7 @@ func _on_failed() -> void:
 func _on_waited() -> void:
 	_timer = null
 	if _goes_on():
+		@warning_ignore("missing_await")
 		_try()
 
 
@@ -206,6 +218,14 @@ func _goes_on() -> bool:
 		return true
 	_release()
 	return false
+
+
+## Whether the connection is the one that has ended. A handler that came first may have called start: then the signal
+## is of the connection before.
+func _has_ended() -> bool:
+	if not _goes_on() or _peer == null:
+		return false
+	return _peer.get_connection_status() == MultiplayerPeer.CONNECTION_DISCONNECTED
 
 
 func _is_within(number: int, ranges: Array[Vector2i]) -> bool:

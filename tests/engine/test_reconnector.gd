@@ -8,6 +8,13 @@ const SCRIPT := "res://addons/mio_websocket/mio_web_socket_reconnector.gd"
 const Reconnector := preload(SCRIPT)
 const WARNINGS := "debug/gdscript/warnings/"
 
+class Maker extends Object:
+	func make_peer() -> MultiplayerPeer:
+		var peer := WebSocketMultiplayerPeer.new()
+		peer.create_client("ws://127.0.0.1:1")
+		return peer
+
+
 var t := Harness.new()
 ## The client's class.
 var _class := ""
@@ -35,6 +42,8 @@ func _initialize() -> void:
 	await _refusals()
 	await _limits()
 	await _nothing_to_connect_with()
+	await _awaited()
+	await _started_by_handlers()
 	await _handlers()
 	await _forgotten()
 	_waits()
@@ -218,6 +227,55 @@ func _nothing_to_connect_with() -> void:
 	_told.clear()
 	_reconnector.start(_client.api, func() -> MultiplayerPeer: return t.new_client())
 	t.equal("a peer that does not connect", _told, [1, "gave up"])
+	_told.clear()
+	_reconnector.start(_client.api, func() -> RefCounted: return RefCounted.new())
+	t.equal("something that is no peer", [_told, _reconnector.is_running()], [[1, "gave up"], false])
+	t.expect_error("make_peer returned no MultiplayerPeer")
+	_told.clear()
+	var maker := Maker.new()
+	_reconnector.start(_client.api, maker.make_peer)
+	maker.free()
+	var gave_up := await _until(func() -> bool: return _told.has("gave up"))
+	t.check("whoever makes the peers has gone", gave_up and not _reconnector.is_running(), _told)
+	t.expect_error("make_peer cannot be called")
+	await _close()
+
+
+## A peer for which something has to be asked first.
+func _awaited() -> void:
+	_open()
+	await _serve()
+	var make := func() -> MultiplayerPeer:
+		await process_frame
+		return _make_peer()
+	_reconnector.start(_client.api, make)
+	t.check("make_peer may wait", await _until(_is_connected), _told)
+	_told.clear()
+	_reconnector.start(_client.api, make)
+	_reconnector.stop()
+	await _frames(5)
+	t.equal("and is stopped meanwhile", [_told, _reconnector.is_running()], [[1], false])
+	await _close()
+
+
+## A game that starts it from its own handlers, which come before those of the reconnector.
+func _started_by_handlers() -> void:
+	_open()
+	_client.api.connection_failed.connect(func() -> void: _reconnector.start(_client.api, _make_peer), CONNECT_ONE_SHOT)
+	_client.api.server_disconnected.connect(func() -> void: _reconnector.start(_client.api, _make_peer))
+	_reconnector.max_attempts = 1
+	_reconnector.start(_client.api, _make_peer)
+	t.check("from connection_failed", await _until(func() -> bool: return _told.has("gave up")), _told)
+	t.equal("the attempt is not taken for the one before", _told, [1, 1, "gave up"])
+	_reconnector.max_attempts = 0
+	await _serve()
+	_reconnector.start(_client.api, _make_peer)
+	t.check("it connects", await _until(_is_connected), _told)
+	_told.clear()
+	_tell_to_go(1001, "")
+	t.check("from server_disconnected", await _until(_is_connected), _told)
+	await _frames(20)
+	t.equal("the connection stays", _told, [1, "connected"])
 	await _close()
 
 

@@ -40,5 +40,6 @@ func _on_server_disconnected() -> void:
 
 
 func _on_gave_up() -> void:
-	print("Not coming back: %s." % _reconnector.get_close_reason())
+	var status := _reconnector.get_status()
+	print("Not coming back: %s." % ("HTTP status %d" % status if status > 0 else _reconnector.get_close_reason()))
 	get_tree().quit()
