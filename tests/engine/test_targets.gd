@@ -37,6 +37,15 @@ func _ids() -> void:
 	t.equal("a client's", net.clients[0].call(&"get_peer_ids"), PackedInt32Array([1]))
 	net.server.disconnect_peer(net.ids[1], true)
 	t.equal("one has gone", net.server.call(&"get_peer_ids"), PackedInt32Array([net.ids[0], net.ids[2]]))
+	# Which a player may have sent.
+	for id: int in [5_000_000_000, -5_000_000_000, 9223372036854775807]:
+		t.check("get_peer(%d)" % id, net.server.get_peer(id) == null)
+		t.equal("get_peer_address", net.server.get_peer_address(id), "")
+		t.equal("get_peer_port", net.server.get_peer_port(id), 0)
+		for method: StringName in [&"get_peer_stats", &"get_peer_rtt", &"get_peer_jitter", &"get_peer_request"]:
+			t.check("%s of nobody" % method, net.server.call(method, id) in [{}, -1.0, null])
+		t.equal("close_peer", net.server.call(&"close_peer", id), ERR_INVALID_PARAMETER)
+	t.check("the others are still there", t.talks(net, 0) and t.talks(net, 2))
 	t.close_net(net)
 	t.equal("none after the end", net.server.call(&"get_peer_ids"), PackedInt32Array())
 

@@ -91,7 +91,7 @@ pub(crate) fn number(value: impl TryInto<i64>) -> i64 {
     value.try_into().unwrap_or(i64::MAX)
 }
 
-/// A 32-bit setting, as the engine's classes keep it.
+/// A 32-bit setting or id, as the engine's classes take it: a script's number may have more bits.
 pub(crate) fn int32(value: i64) -> i32 {
     value as i32
 }

@@ -4,7 +4,7 @@ use godot::global::Error as GodotError;
 use godot::prelude::*;
 
 use super::{MioWebSocketMultiplayerPeer, accessors};
-use crate::convert::time;
+use crate::convert::{int32, time};
 
 accessors!(
     get_resolve_timeout, set_resolve_timeout;
@@ -34,11 +34,11 @@ impl MioWebSocketMultiplayerPeer {
     #[func]
     fn close_peer(
         &mut self,
-        id: i32,
+        id: i64,
         #[opt(default = 1000)] code: i64,
         #[opt(default = "")] reason: GString,
     ) -> GodotError {
-        let result = self.peer.get_mut().close_peer(id, code, &reason.to_string());
+        let result = self.peer.get_mut().close_peer(int32(id), code, &reason.to_string());
         self.answer("close_peer", result)
     }
 

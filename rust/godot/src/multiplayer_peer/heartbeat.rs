@@ -5,7 +5,7 @@ use mio_websocket_core::error::Error;
 use mio_websocket_core::stats::RoundTrip;
 
 use super::{MioWebSocketMultiplayerPeer, accessors};
-use crate::convert::time;
+use crate::convert::{int32, time};
 
 accessors!(
     get_heartbeat_interval, set_heartbeat_interval;
@@ -21,14 +21,14 @@ impl MioWebSocketMultiplayerPeer {
     /// first ping of [member heartbeat_interval] has been answered, and for an id that is not
     /// connected.
     #[func]
-    fn get_peer_rtt(&mut self, id: i32) -> f64 {
+    fn get_peer_rtt(&mut self, id: i64) -> f64 {
         self.round_trip("get_peer_rtt", id).0
     }
 
     /// How much the round-trip time of a peer varies, in seconds: the smoothed distance of single
     /// measurements from [method get_peer_rtt]. -1.0 while that is not known.
     #[func]
-    fn get_peer_jitter(&mut self, id: i32) -> f64 {
+    fn get_peer_jitter(&mut self, id: i64) -> f64 {
         self.round_trip("get_peer_jitter", id).1
     }
 
@@ -68,7 +68,8 @@ impl MioWebSocketMultiplayerPeer {
 }
 
 impl MioWebSocketMultiplayerPeer {
-    fn round_trip(&mut self, call: &str, id: i32) -> (f64, f64) {
+    fn round_trip(&mut self, call: &str, id: i64) -> (f64, f64) {
+        let id = int32(id);
         let Some(connection) = self.peer.get_mut().connection(id) else {
             self.answer_to(call, Err(Error::UnknownPeer(id)));
             return seconds(None);

@@ -7,7 +7,7 @@ use mio_websocket_core::stats::{RoundTrips, Traffic};
 
 use super::MioWebSocketMultiplayerPeer;
 use super::heartbeat::seconds;
-use crate::convert::number;
+use crate::convert::{int32, number};
 
 #[godot_api(secondary)]
 impl MioWebSocketMultiplayerPeer {
@@ -82,13 +82,14 @@ impl MioWebSocketMultiplayerPeer {
     /// `rtt` is the round-trip time in seconds and `rtt_jitter` how much it varies, both smoothed
     /// and -1.0 while not known. `connected_seconds` is the time since the upgrade.
     /// ```gdscript
-    /// for id in multiplayer.get_peers():
+    /// for id in peer.get_peer_ids():
     ///     var stats := peer.get_peer_stats(id)
     ///     if stats.queued_bytes > 30000:
     ///         print("%d reads slowly: %.0f bytes/s" % [id, stats.bytes_sent / stats.connected_seconds])
     /// ```
     #[func]
-    fn get_peer_stats(&mut self, id: i32) -> VarDictionary {
+    fn get_peer_stats(&mut self, id: i64) -> VarDictionary {
+        let id = int32(id);
         let stats = match self.peer.get_mut().peer_stats(id, Instant::now()) {
             Ok(stats) => stats,
             Err(error) => {

@@ -11,6 +11,7 @@ use mio_websocket_core::multiplayer::Status;
 use mio_websocket_core::transport::address_text;
 
 use super::MioWebSocketMultiplayerPeer;
+use crate::convert::int32;
 use crate::resolver::EngineResolver;
 use crate::tls_options::OptionalTls;
 use crate::web_socket_peer::{MioWebSocketPeer, OptionalPeer};
@@ -85,7 +86,8 @@ impl MioWebSocketMultiplayerPeer {
     /// The connection to a peer: a live view, the same object each time. On a client only the
     /// server, 1, is known. `null` for an id that is not connected.
     #[func]
-    fn get_peer(&mut self, peer_id: i32) -> OptionalPeer {
+    fn get_peer(&mut self, peer_id: i64) -> OptionalPeer {
+        let peer_id = int32(peer_id);
         let peer = self.peer.get_mut();
         let Some(connection) = peer.connection(peer_id).cloned() else {
             self.answer_to("get_peer", Err(Error::UnknownPeer(peer_id)));
@@ -114,7 +116,8 @@ impl MioWebSocketMultiplayerPeer {
     /// proxy's. IPv6 addresses are not shortened (`"0:0:0:0:0:0:0:1"`). Empty for
     /// an id that is not connected.
     #[func]
-    fn get_peer_address(&mut self, id: i32) -> GString {
+    fn get_peer_address(&mut self, id: i64) -> GString {
+        let id = int32(id);
         match self.peer.get_mut().connection(id) {
             Some(connection) => {
                 let remote = connection.borrow().remote();
@@ -130,7 +133,8 @@ impl MioWebSocketMultiplayerPeer {
     /// The TCP port of a peer; behind a proxy of [member trusted_proxies] the player's, or 0 if the
     /// proxy does not tell it. 0 for an id that is not connected.
     #[func]
-    fn get_peer_port(&mut self, id: i32) -> i64 {
+    fn get_peer_port(&mut self, id: i64) -> i64 {
+        let id = int32(id);
         match self.peer.get_mut().connection(id) {
             Some(connection) => {
                 connection.borrow().remote().map_or(0, |remote| i64::from(remote.port()))
