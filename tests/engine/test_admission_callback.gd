@@ -350,13 +350,16 @@ func _callables() -> void:
 	t.equal("a callback that is gone is told once for a client", counter.count, 1)
 	t.check("without its secrets", not "".join(counter.lines).contains(SECRET))
 
-	_server.admission_callback = func() -> void: pass
 	_server.handshake_timeout = 0.2
-	Engine.print_error_messages = false
-	_check_refusal(_ask(), 503, "no decision was made in time\n")
-	_server.admission_callback = _door.wants_two
-	_check_refusal(_ask(), 503, "no decision was made in time\n")
-	Engine.print_error_messages = true
+	t.expect_error("Error calling from signal '_asked'")
+	for callback: Callable in [func() -> void: pass, _door.wants_two, func(_number: int) -> void: pass]:
+		_server.admission_callback = callback
+		counter = ErrorCounter.start()
+		_check_refusal(_ask(), 503, "no decision was made in time\n")
+		counter.stop()
+		var lines := "".join(counter.lines)
+		t.check("a callback that cannot take a request is told", "Error calling from signal" in lines, lines)
+	t.expect_error("nobody has accepted or rejected")
 	_server.admission_callback = Callable()
 	t.check("without a callback all are let in", _is_in(_ask()))
 	_server.handshake_timeout = 3.0

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
+use godot::classes::object::ConnectFlags;
 use godot::prelude::*;
 use mio_websocket_core::error::Error;
 
 use super::{MioWebSocketMultiplayerPeer, accessors};
+use crate::convert::int32;
 use crate::request::MioWebSocketRequest;
 
 /// So many requests of clients that are not peers, and those that are over are looked for.
@@ -71,13 +73,24 @@ impl MioWebSocketMultiplayerPeer {
     /// metadata that it was given, as long as the peer is connected. `null` if there was no callback
     /// then, because nothing is kept without one, and for an id that is not connected.
     #[func]
-    fn get_peer_request(&mut self, id: i32) -> Option<Gd<MioWebSocketRequest>> {
+    fn get_peer_request(&mut self, id: i64) -> Option<Gd<MioWebSocketRequest>> {
+        let id = int32(id);
         if self.peer.get_mut().connection(id).is_none() {
             self.answer_to("get_peer_request", Err(Error::UnknownPeer(id)));
             return None;
         }
         self.requests.peers.get(&id).cloned()
     }
+}
+
+/// Calls `callback` with `request`. The engine says in the log when it cannot be called so, which it
+/// does for signals only.
+fn emit_to(callback: &Callable, request: &Gd<MioWebSocketRequest>) {
+    const SIGNAL: &str = "_asked";
+    let mut emitter = request.clone();
+    emitter.add_user_signal(SIGNAL);
+    emitter.connect_flags(SIGNAL, callback, ConnectFlags::ONE_SHOT);
+    emitter.emit_signal(SIGNAL, &[request.to_variant()]);
 }
 
 impl MioWebSocketMultiplayerPeer {
@@ -100,9 +113,8 @@ impl MioWebSocketMultiplayerPeer {
         }
         let request = MioWebSocketRequest::of(request);
         let over = self.requests.keep(serial, request.clone());
-        let argument = request.to_variant();
         let _unbound = self.base_mut();
-        callback.call(&[argument]);
+        emit_to(&callback, &request);
         drop((callback, request, over));
     }
 
