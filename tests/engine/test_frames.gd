@@ -27,6 +27,7 @@ func _initialize() -> void:
 	_put_without_own_poll()
 	_reply_in_a_drain()
 	_poll_sends()
+	await _flushed()
 	await _drop_after_put()
 	t.finish()
 
@@ -166,6 +167,27 @@ func _poll_sends() -> void:
 	raw.poll()
 	t.equal("a poll after put_packet sends before the game blocks", raw.next_frame().get("payload"), t.bytes(20))
 	t.close_net(net)
+
+
+## Before something that takes long; the engine's class writes in put_packet.
+func _flushed() -> void:
+	if t.server_class == Harness.BUILT_IN:
+		return
+	var net := t.connect_net(0)
+	var raw := Raw.join(net.port, [net.server])
+	for i in 3:
+		await process_frame
+		net.server.poll()
+	net.server.put_packet(t.bytes(40))
+	t.settle()
+	raw.poll()
+	t.equal("a packet of a peer that is polled once a frame waits for the end of it", raw.next_frame(), {})
+	net.server.call(&"flush")
+	t.settle()
+	raw.poll()
+	t.equal("unless it is flushed", raw.next_frame().get("payload"), t.bytes(40))
+	t.close_net(net)
+	t.new_server().call(&"flush")
 
 
 ## The last reference goes in the frame of the last packet.

@@ -46,31 +46,31 @@ const CONNECT_TIMEOUT: i64 = 30;
 pub(crate) struct MioWebSocketPeer {
     /// Sub-protocols that are offered (client, in order of preference) or accepted (server). White
     /// space around each is removed. Default: none. For the next connection.
-    #[var(get = get_supported_protocols, set = set_supported_protocols)]
+    #[var(get = get_supported_protocols, set = set_supported_protocols, usage_flags = [DEFAULT])]
     supported_protocols: PhantomVar<PackedStringArray>,
     /// Extra header lines for the upgrade request or answer. An entry with a line break is an error
     /// and changes nothing. Default: none. For the next connection.
-    #[var(get = get_handshake_headers, set = set_handshake_headers)]
+    #[var(get = get_handshake_headers, set = set_handshake_headers, usage_flags = [DEFAULT])]
     handshake_headers: PhantomVar<PackedStringArray>,
     /// Largest message that is accepted, in bytes; a larger one ends the connection with code 1009.
     /// With 0 or less only empty messages are accepted. Fixed once open. Default: 65535.
-    #[var(get = get_inbound_buffer_size, set = set_inbound_buffer_size)]
+    #[var(get = get_inbound_buffer_size, set = set_inbound_buffer_size, usage_flags = [DEFAULT])]
     inbound_buffer_size: PhantomVar<i64>,
     /// Most bytes of messages that wait for the operating system to take them; 0 or less means no
     /// limit. Default: 65535.
-    #[var(get = get_outbound_buffer_size, set = set_outbound_buffer_size)]
+    #[var(get = get_outbound_buffer_size, set = set_outbound_buffer_size, usage_flags = [DEFAULT])]
     outbound_buffer_size: PhantomVar<i64>,
     /// Most messages that wait for the operating system to take them (below 0: no limit), and, on a
     /// peer by itself, most that wait to be taken with [method PacketPeer.get_packet]: further ones
     /// are left in the system, so that their sender waits. Default: 4096.
-    #[var(get = get_max_queued_packets, set = set_max_queued_packets)]
+    #[var(get = get_max_queued_packets, set = set_max_queued_packets, usage_flags = [DEFAULT])]
     max_queued_packets: PhantomVar<i64>,
     /// Seconds between pings; 0 for none, less is an error and changes nothing. Whole milliseconds
     /// count. When the next ping is due and the one before has not been answered, the connection is
     /// ended. What has arrived is read first, so that polling seldom does no harm, as it does with
     /// [WebSocketPeer]. [member MioWebSocketMultiplayerPeer.heartbeat_interval] is another rule.
     /// Default: 0.0.
-    #[var(get = get_heartbeat_interval, set = set_heartbeat_interval)]
+    #[var(get = get_heartbeat_interval, set = set_heartbeat_interval, usage_flags = [DEFAULT])]
     heartbeat_interval: PhantomVar<f64>,
     /// The certificates that a client trusts: PEM text, or the path of a file. Takes the place of
     /// those in the [TLSOptions], of which an extension can read only the first unless they were

@@ -30,29 +30,31 @@ use crate::web_socket_peer::MioWebSocketPeer;
 ///         socket.poll()
 ///         while socket.get_available_packet_count() > 0:
 ///             socket.send(socket.get_packet())
+///     sockets = sockets.filter(func(socket: MioWebSocketPeer) -> bool:
+///         return socket.get_ready_state() != MioWebSocketPeer.STATE_CLOSED)
 /// ```
 #[derive(GodotClass)]
 #[class(tool, init, base = RefCounted)]
 pub(crate) struct MioWebSocketServer {
     /// Sub-protocols that are accepted; with some, clients that offer none of them are refused.
     /// Default: none. Applies to connections accepted later, as all settings here.
-    #[var(get = get_supported_protocols, set = set_supported_protocols)]
+    #[var(get = get_supported_protocols, set = set_supported_protocols, usage_flags = [DEFAULT])]
     supported_protocols: PhantomVar<PackedStringArray>,
     /// Extra header lines for the answer to an upgrade request. Default: none.
-    #[var(get = get_handshake_headers, set = set_handshake_headers)]
+    #[var(get = get_handshake_headers, set = set_handshake_headers, usage_flags = [DEFAULT])]
     handshake_headers: PhantomVar<PackedStringArray>,
     /// [member MioWebSocketPeer.inbound_buffer_size] of the connections. Default: 65535.
-    #[var(get = get_inbound_buffer_size, set = set_inbound_buffer_size)]
+    #[var(get = get_inbound_buffer_size, set = set_inbound_buffer_size, usage_flags = [DEFAULT])]
     inbound_buffer_size: PhantomVar<i64>,
     /// [member MioWebSocketPeer.outbound_buffer_size] of the connections. Default: 65535.
-    #[var(get = get_outbound_buffer_size, set = set_outbound_buffer_size)]
+    #[var(get = get_outbound_buffer_size, set = set_outbound_buffer_size, usage_flags = [DEFAULT])]
     outbound_buffer_size: PhantomVar<i64>,
     /// [member MioWebSocketPeer.max_queued_packets] of the connections. Default: 4096.
-    #[var(get = get_max_queued_packets, set = set_max_queued_packets)]
+    #[var(get = get_max_queued_packets, set = set_max_queued_packets, usage_flags = [DEFAULT])]
     max_queued_packets: PhantomVar<i64>,
     /// Time in seconds from accepting until a connection is open. Whole milliseconds count; 0 or
     /// less is an error and changes nothing. Default: 3.0.
-    #[var(get = get_handshake_timeout, set = set_handshake_timeout)]
+    #[var(get = get_handshake_timeout, set = set_handshake_timeout, usage_flags = [DEFAULT])]
     handshake_timeout: PhantomVar<f64>,
     /// See [member MioWebSocketMultiplayerPeer.tls_certificate_chain].
     #[var]
