@@ -33,6 +33,8 @@ const STALLED: usize = 3;
 const STALL_TURN: u64 = 600;
 /// Frames after a hall has begun to let newcomers in again until all have noticed.
 const AFTERMATH: u64 = 120;
+/// Frames that a drain waits, when it has closed everybody, for those who do not answer: three seconds.
+const PARTING: u64 = 180;
 /// Failures that are printed.
 const FAILURES: usize = 20;
 
@@ -330,7 +332,7 @@ impl Crowd {
         if self.habits.drain.is_due(frame, random) {
             let frames = random.random_range(0..120);
             self.commands.push(json!({ "do": "drain", "hall": hall, "frames": frames }));
-            self.halls[hall].turns_away(frame, frames);
+            self.halls[hall].turns_away(frame, frames + PARTING);
         }
         if self.habits.storm.is_due(frame, random) {
             for _ in 0..self.halls[hall].target / 2 {
