@@ -284,8 +284,8 @@ impl Trial {
             if let Some(id) = peer.id
                 && let Some(connection) = self.game.peer.connection(id)
             {
-                // The id is not counted.
-                let limit = outbound(peer) + 4;
+                // The id is not counted, nor are pings: one at a time, which may find another.
+                let limit = outbound(peer) + 4 + 2 * 8;
                 let buffered = connection.borrow().buffered();
                 if buffered > limit {
                     let is_pinged = !peer.link.judge(inbound, &[]).incoming.pings().is_empty();
