@@ -25,7 +25,10 @@ use mio_websocket_core::reactor::Reactor;
 use mio_websocket_core::stats::Stats;
 use mio_websocket_core::tls::{ClientOptions, ServerTls, Trust};
 use mio_websocket_core::websocket::Kind;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose,
+    GeneralSubtree, IsCa, KeyPair, NameConstraints, date_time_ymd,
+};
 use rustls::{ProtocolVersion, StreamOwned};
 use socket2::SockRef;
 use tls_support::{
@@ -350,6 +353,74 @@ fn a_certificate_of_a_server_is_no_authority() {
             client.state() != State::Connecting
         });
         assert_eq!(client.state(), state, "{:?}", failure_of(&client));
+    }
+}
+
+/// What an authority signs is refused when it has expired, for other names than it may vouch for, for
+/// another purpose, and, where everybody's authorities are trusted, without alternative names.
+#[test]
+fn an_authority_is_believed_within_its_limits() {
+    let issuer = |limit: fn(&mut CertificateParams)| {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        limit(&mut params);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    };
+    let usual = || issuer(|_| ());
+    let expired = || issuer(|params| params.not_after = date_time_ymd(2002, 1, 1));
+    let limited = || {
+        issuer(|params| {
+            let permitted_subtrees = vec![GeneralSubtree::DnsName("corp.test".into())];
+            let excluded_subtrees = Vec::new();
+            params.name_constraints =
+                Some(NameConstraints { permitted_subtrees, excluded_subtrees });
+        })
+    };
+    let named = || CertificateParams::new([NAME.to_owned()]).unwrap();
+    let own_authority = || {
+        let mut params = named();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+    };
+    let for_code = || {
+        let mut params = own_authority();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
+        params
+    };
+    let common_name = || {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, NAME);
+        params
+    };
+    let only = |issuer: &CertifiedIssuer<'_, KeyPair>| Trust::Only(issuer.pem());
+    let public = |issuer: &CertifiedIssuer<'_, KeyPair>| Trust::Public(issuer.pem().into());
+    type TrustIn<'a> = &'a dyn Fn(&CertifiedIssuer<'_, KeyPair>) -> Trust;
+    let (only, public): (TrustIn<'_>, TrustIn<'_>) = (&only, &public);
+    for (case, issuer, params, trust, state) in [
+        ("plain", usual(), named(), only, State::Open),
+        ("an authority itself", usual(), own_authority(), only, State::Open),
+        ("common name", usual(), common_name(), only, State::Open),
+        ("public", usual(), named(), public, State::Open),
+        ("expired", expired(), named(), only, State::Closed),
+        ("expired, an authority", expired(), own_authority(), only, State::Closed),
+        ("other names", limited(), named(), only, State::Closed),
+        ("other names, an authority", limited(), own_authority(), only, State::Closed),
+        ("code", usual(), for_code(), only, State::Closed),
+        ("public, common name", usual(), common_name(), public, State::Closed),
+    ] {
+        let key = KeyPair::generate().unwrap();
+        let signed = params.signed_by(&key, &issuer).unwrap();
+        let tls = ServerTls::new(&signed.pem(), &key.serialize_pem(), true).unwrap();
+        let mut server = OurServer::new(tls);
+        let options =
+            ClientOptions { trust: trust(&issuer), check_name: true, name: None, tls13: true };
+        let mut client = client(server.port(), options);
+        eventually(|| {
+            server.poll();
+            client.poll(Instant::now());
+            client.state() != State::Connecting
+        });
+        assert_eq!(client.state(), state, "{case}: {:?}", failure_of(&client));
     }
 }
 

@@ -11,7 +11,12 @@ use godot::meta::shape::GodotShape;
 use godot::meta::{FromGodot, GodotConvert, GodotImmutable, ToGodot};
 use godot::obj::{Gd, Singleton};
 use godot::prelude::{GString, Variant};
-use mio_websocket_core::tls::{ClientOptions, ServerTls, TlsError, Trust, certificate_blocks};
+use mio_websocket_core::tls::{
+    ClientOptions, ServerTls, TlsError, Trust, certificate_blocks, has_certificate,
+};
+
+/// The project's setting for the file of the certificates that clients trust by default.
+const BUNDLE: &str = "network/tls/certificate_bundle_override";
 
 /// An argument of type `TLSOptions` whose default is `null`.
 #[derive(Clone, Debug)]
@@ -42,7 +47,7 @@ impl OptionalTls {
             _ if !bundle.is_empty() => Trust::Only(pem(bundle)?),
             Some(certificate) => Trust::Only(certificate_text(&certificate)),
             None if is_unsafe => Trust::Anyone,
-            None => Trust::Public(public_certificates()),
+            None => Trust::Public(public_certificates()?),
         };
         Ok(ClientOptions {
             trust,
@@ -173,24 +178,24 @@ fn pem(text_or_path: &str) -> Result<String, TlsError> {
 }
 
 /// The certificates that clients trust by default, in the order of the engine: the project's bundle,
-/// the system's. Core has Mozilla's where there are none.
-fn public_certificates() -> Arc<str> {
+/// and only without one the system's. Core has Mozilla's where there are none.
+fn public_certificates() -> Result<Arc<str>, TlsError> {
     thread_local!(static CERTIFICATES: OnceCell<Arc<str>> = const { OnceCell::new() });
     CERTIFICATES.with(|kept| {
-        kept.get_or_init(|| {
-            let path = setting("network/tls/certificate_bundle_override").stringify();
-            let bundle = if path.is_empty() {
-                GString::new()
-            } else {
-                FileAccess::get_file_as_string(&path)
-            };
-            if bundle.is_empty() {
-                Os::singleton().get_system_ca_certificates().to_string().into()
-            } else {
-                bundle.to_string().into()
-            }
-        })
-        .clone()
+        if let Some(certificates) = kept.get() {
+            return Ok(certificates.clone());
+        }
+        let path = setting(BUNDLE).stringify();
+        let certificates = if path.is_empty() {
+            Os::singleton().get_system_ca_certificates()
+        } else {
+            FileAccess::get_file_as_string(&path)
+        };
+        let certificates: Arc<str> = certificates.to_string().into();
+        if !path.is_empty() && !has_certificate(&certificates) {
+            return Err(TlsError::Other(format!("there is no certificate in {path} ({BUNDLE})")));
+        }
+        Ok(kept.get_or_init(|| certificates).clone())
     })
 }
 

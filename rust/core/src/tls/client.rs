@@ -3,13 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, RootCertStore};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
-use x509_parser::x509::X509Version;
 
-use super::verifier::Verifier;
+use super::verifier::{Verifier, check_dates, is_authority};
 use super::{ALPN, TlsError, pem, provider, versions};
 
 /// Configurations that are kept: a client that connects again with the same options resumes its
@@ -88,7 +87,8 @@ fn config(options: &ClientOptions) -> Result<ClientConfig, TlsError> {
         Trust::Only(pem) => {
             let certificates = pem::certificates(pem)?;
             let mut roots = RootCertStore::empty();
-            let authorities = certificates.iter().filter(|der| is_authority(der));
+            let now = UnixTime::now();
+            let authorities = certificates.iter().filter(|der| is_authority_now(der, now));
             roots.add_parsable_certificates(authorities.cloned());
             (roots, certificates)
         }
@@ -99,6 +99,7 @@ fn config(options: &ClientOptions) -> Result<ClientConfig, TlsError> {
         pinned,
         check_chain: options.trust != Trust::Anyone,
         check_name: options.check_name,
+        takes_common_name: !matches!(options.trust, Trust::Public(_)),
     };
     let mut config = ClientConfig::builder_with_provider(provider().clone())
         .with_protocol_versions(versions(options.tls13))
@@ -110,20 +111,18 @@ fn config(options: &ClientOptions) -> Result<ClientConfig, TlsError> {
     Ok(config)
 }
 
-/// Whether a certificate may vouch for others: RFC 5280, section 4.2.1.9. The verifier takes that for
-/// granted of those it starts from, and a script may trust a server's own certificate.
-fn is_authority(der: &CertificateDer<'_>) -> bool {
+/// Whether a certificate may vouch for others. webpki takes that for granted of those it starts from,
+/// and a script may trust a server's own certificate.
+fn is_authority_now(der: &CertificateDer<'_>, now: UnixTime) -> bool {
     X509Certificate::from_der(der).is_ok_and(|(_, certificate)| {
-        certificate.is_ca() || certificate.version() != X509Version::V3
+        is_authority(&certificate) && check_dates(&certificate, now).is_ok()
     })
 }
 
 fn public_roots(bundle: &str) -> RootCertStore {
     let mut roots = RootCertStore::empty();
-    if let Ok(certificates) = pem::certificates(bundle) {
-        // A system's bundle may hold certificates of kinds that are not known here.
-        roots.add_parsable_certificates(certificates);
-    }
+    // A system's bundle may hold certificates of kinds that are not known here.
+    roots.add_parsable_certificates(pem::readable_certificates(bundle));
     if roots.is_empty() {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }

@@ -21,7 +21,7 @@ use rustls::{
 };
 
 pub use self::client::{ClientOptions, ClientTls, Trust};
-pub use self::pem::certificate_blocks;
+pub use self::pem::{certificate_blocks, has_certificate};
 pub use self::server::ServerTls;
 pub(crate) use self::session::Session;
 pub use self::session::TlsFacts;

@@ -1,8 +1,8 @@
 //! Whether a certificate is for a server's name.
 //!
 //! With alternative names only those count, names for names and addresses for addresses; without,
-//! the common name does. RFC 6125 would leave the latter out, but the certificates that the engine
-//! makes have nothing else.
+//! the common name may. RFC 6125 leaves that out, and with it what an authority is constrained to is
+//! not known; but the certificates that the engine makes have nothing else.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,12 @@ use rustls::pki_types::ServerName;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
-pub(super) fn matches(certificate: &X509Certificate<'_>, server: &ServerName<'_>) -> bool {
+/// Whether `certificate` is for `server`; by its common name only if that is taken.
+pub(super) fn matches(
+    certificate: &X509Certificate<'_>,
+    server: &ServerName<'_>,
+    takes_common_name: bool,
+) -> bool {
     // A malformed extension hides what the certificate is for.
     let Ok(alternatives) = certificate.subject_alternative_name() else { return false };
     if let Some(alternatives) = alternatives {
@@ -26,6 +31,9 @@ pub(super) fn matches(certificate: &X509Certificate<'_>, server: &ServerName<'_>
             }
             _ => false,
         });
+    }
+    if !takes_common_name {
+        return false;
     }
     let host = server.to_str();
     let mut names = certificate.subject().iter_common_name();

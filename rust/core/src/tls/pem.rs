@@ -39,6 +39,18 @@ pub(super) fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, Tl
     if certificates.is_empty() { Err(TlsError::NoCertificate) } else { Ok(certificates) }
 }
 
+/// The certificates of a PEM text that can be read.
+pub(super) fn readable_certificates(pem: &str) -> Vec<CertificateDer<'static>> {
+    let blocks = certificate_blocks(pem).into_iter();
+    blocks.filter_map(|block| CertificateDer::from_pem_slice(block.as_bytes()).ok()).collect()
+}
+
+/// Whether a PEM text has a certificate that can be read.
+#[must_use]
+pub fn has_certificate(pem: &str) -> bool {
+    readable_certificates(pem).iter().any(|certificate| !certificate.is_empty())
+}
+
 /// The first private key of a PEM text: PKCS#1, SEC1 or PKCS#8.
 pub(super) fn private_key(pem: &str) -> Result<PrivateKeyDer<'static>, TlsError> {
     if !pem.contains("PRIVATE KEY-----") {

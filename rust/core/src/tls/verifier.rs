@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, Uni
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use x509_parser::certificate::X509Certificate;
+use x509_parser::oid_registry::OID_PKCS1_SHA1WITHRSA;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Version;
 
@@ -25,6 +26,8 @@ pub(super) struct Verifier {
     pub(super) pinned: Vec<CertificateDer<'static>>,
     pub(super) check_chain: bool,
     pub(super) check_name: bool,
+    /// Whether a certificate without alternative names is for its common name.
+    pub(super) takes_common_name: bool,
 }
 
 impl ServerCertVerifier for Verifier {
@@ -46,7 +49,7 @@ impl ServerCertVerifier for Verifier {
                 check_dates(&certificate, now)?;
             } else if certificate.is_ca() || is_old(&certificate) {
                 // webpki takes neither for a server's. The engine does.
-                if !self.is_issued_by_pinned(&certificate) {
+                if !self.is_issued_by_pinned(&certificate, now) || !is_for_servers(&certificate) {
                     return Err(Error::InvalidCertificate(CertificateError::UnknownIssuer));
                 }
                 check_dates(&certificate, now)?;
@@ -60,7 +63,7 @@ impl ServerCertVerifier for Verifier {
                 )?;
             }
         }
-        if self.check_name && !name::matches(&certificate, server_name) {
+        if self.check_name && !name::matches(&certificate, server_name, self.takes_common_name) {
             return Err(Error::InvalidCertificate(CertificateError::NotValidForName));
         }
         Ok(ServerCertVerified::assertion())
@@ -107,14 +110,19 @@ impl Verifier {
     }
 
     /// Whether one of the certificates given as trusted has signed this one.
-    fn is_issued_by_pinned(&self, certificate: &X509Certificate<'_>) -> bool {
-        self.pinned.iter().any(|pinned| {
-            X509Certificate::from_der(pinned).is_ok_and(|(_, issuer)| {
-                issuer.is_ca()
-                    && issuer.subject().as_raw() == certificate.issuer().as_raw()
-                    && certificate.verify_signature(Some(issuer.public_key())).is_ok()
+    /// Not with SHA-1, and not one that may vouch for some names only: that is not looked at here.
+    fn is_issued_by_pinned(&self, certificate: &X509Certificate<'_>, now: UnixTime) -> bool {
+        let is_weak = certificate.signature_algorithm.algorithm == OID_PKCS1_SHA1WITHRSA;
+        !is_weak
+            && self.pinned.iter().any(|pinned| {
+                X509Certificate::from_der(pinned).is_ok_and(|(_, issuer)| {
+                    is_authority(&issuer)
+                        && check_dates(&issuer, now).is_ok()
+                        && matches!(issuer.name_constraints(), Ok(None))
+                        && issuer.subject().as_raw() == certificate.issuer().as_raw()
+                        && certificate.verify_signature(Some(issuer.public_key())).is_ok()
+                })
             })
-        })
     }
 }
 
@@ -124,7 +132,19 @@ fn is_old(certificate: &X509Certificate<'_>) -> bool {
     certificate.version() != X509Version::V3
 }
 
-fn check_dates(certificate: &X509Certificate<'_>, now: UnixTime) -> Result<(), Error> {
+/// Whether a certificate may vouch for others: RFC 5280, section 4.2.1.9.
+pub(super) fn is_authority(certificate: &X509Certificate<'_>) -> bool {
+    certificate.is_ca() || is_old(certificate)
+}
+
+/// Whether a certificate that says what it is for says servers: RFC 5280, section 4.2.1.12.
+fn is_for_servers(certificate: &X509Certificate<'_>) -> bool {
+    certificate
+        .extended_key_usage()
+        .is_ok_and(|usage| usage.is_none_or(|usage| usage.value.server_auth || usage.value.any))
+}
+
+pub(super) fn check_dates(certificate: &X509Certificate<'_>, now: UnixTime) -> Result<(), Error> {
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     let validity = certificate.validity();
     let error = if now < validity.not_before.timestamp() {
