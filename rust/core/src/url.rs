@@ -39,7 +39,12 @@ impl Url {
             Some(at) => rest.split_at(at),
             None => (rest, "/"),
         };
-        let authority = authority.split_once('@').map_or(authority, |(_, after)| after);
+        let authority = match authority.split_once('@') {
+            // Others would end the host there, and look for it before the '@'.
+            Some((user, _)) if user.contains(['?', '\\']) => return Err(UrlError::Host),
+            Some((_, after)) => after,
+            None => authority,
+        };
         let (host, port) = split_port(authority)?;
 
         Ok(Self {
@@ -237,6 +242,8 @@ mod tests {
             ("ws://127.0.0.1:9001 ", UrlError::Port),
             ("ws://127.0.0.1:9001?x=1", UrlError::Port),
             ("ws://127.0.0.1?x=1", UrlError::Host),
+            ("ws://good.example?@evil.example/", UrlError::Host),
+            ("ws://good.example\\@evil.example/", UrlError::Host),
             ("ws://[::1]:", UrlError::Port),
             ("ws://[::1", UrlError::Host),
             ("ws://[]", UrlError::Host),

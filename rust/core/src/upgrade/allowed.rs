@@ -66,8 +66,16 @@ fn is_origin(origin: &str) -> bool {
         !host.is_empty()
             && host.chars().all(|char| char.is_ascii_graphic() && !"/?#@*".contains(char))
     };
+    // Browsers leave the scheme's own port out.
+    let has_own_port = |scheme: &str, host: &str| {
+        host.ends_with(':')
+            || scheme.eq_ignore_ascii_case("https") && host.ends_with(":443")
+            || scheme.eq_ignore_ascii_case("http") && host.ends_with(":80")
+    };
     origin.eq_ignore_ascii_case("null")
-        || origin.split_once("://").is_some_and(|(scheme, host)| is_scheme(scheme) && is_host(host))
+        || origin.split_once("://").is_some_and(|(scheme, host)| {
+            is_scheme(scheme) && is_host(host) && !has_own_port(scheme, host)
+        })
 }
 
 #[cfg(test)]
@@ -103,11 +111,13 @@ mod tests {
     fn a_path_is_compared_exactly_and_without_its_query() {
         let mut config = AdmissionConfig::default();
         set_paths(&mut config, strings(&["/", "/play", "/a%20b", "/é"])).unwrap();
-        for target in ["/", "/?a=/b", "/play", "/play?", "/play?token=x", "/a%20b", "/é"] {
+        for target in
+            ["/", "/?a=/b", "/play", "/play?", "/play?token=x", "/a%20b", "/é", "http://h/play"]
+        {
             assert_eq!(status(&config, target, &[]), 101, "{target}");
         }
         for target in
-            ["/Play", "/play/", "/pla", "/play/x", "//", "/%C3%A9", "/play#x", "*", "http://h/play"]
+            ["/Play", "/play/", "/pla", "/play/x", "//", "/%C3%A9", "/play#x", "http://h/pla"]
         {
             assert_eq!(status(&config, target, &[]), 404, "{target}");
         }
@@ -166,6 +176,9 @@ mod tests {
             "https://game.example/",
             "https://game.example/play",
             "https://me@game.example",
+            "https://game.example:",
+            "https://game.example:443",
+            "http://game.example:80",
             "https://*.example",
             "*",
             "https://game.example ",

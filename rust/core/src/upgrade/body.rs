@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::head::AnswerHead;
-use super::{has_token, single};
+use super::{CONTENT_LENGTH, TRANSFER_ENCODING, has_token, single};
 
 /// Most bytes of a body that are kept.
 pub const MAX_BODY: usize = 4096;
@@ -29,10 +29,10 @@ impl Body {
         if matches!(head.status, 100..=199 | 204 | 304) {
             return Self::Sized(0);
         }
-        if has_token(headers, "transfer-encoding", "chunked") {
+        if has_token(headers, TRANSFER_ENCODING, "chunked") {
             return Self::Chunked;
         }
-        match single(headers, "content-length") {
+        match single(headers, CONTENT_LENGTH) {
             Ok(Some(length)) => length.parse().map_or(Self::ToTheEnd, Self::Sized),
             _ => Self::ToTheEnd,
         }

@@ -8,7 +8,7 @@ use super::{
     ACCEPT, CONNECTION, EXTENSIONS, HOST, KEY, PROTOCOL, UPGRADE, VERSION, has_token, push_header,
     push_line, single, values,
 };
-use crate::config::ConnectionConfig;
+use crate::config::{ConnectionConfig, MAX_HEAD_SIZE};
 use crate::url::Url;
 
 /// A fresh `Sec-WebSocket-Key`: 16 random bytes in base64.
@@ -89,6 +89,8 @@ impl Answer {
 #[derive(Debug, Default)]
 pub struct AnswerReader {
     finder: HeadFinder,
+    /// Bytes of answers before the one that counts.
+    skipped: usize,
     refusal: Option<(Body, usize)>,
 }
 
@@ -104,10 +106,18 @@ impl AnswerReader {
         key: &str,
         protocols: &[String],
     ) -> Result<Option<(Answer, usize)>, AnswerError> {
-        let Some(len) = self.finder.find(buf)? else {
-            return Ok(None);
+        let (head, len) = loop {
+            let Some(len) = self.finder.find(&buf[self.skipped..])? else {
+                return Ok(None);
+            };
+            let end = self.skipped + len;
+            let head = AnswerHead::parse(&buf[self.skipped..end])?;
+            if !is_interim(&head) {
+                break (head, end);
+            }
+            self.skipped = end;
+            self.finder = HeadFinder::new(MAX_HEAD_SIZE.saturating_sub(end));
         };
-        let head = AnswerHead::parse(&buf[..len])?;
         let answer = Answer::from_head(&head, key, protocols);
         if let Err(AnswerError::Status(_)) = answer {
             self.refusal = Some((Body::of(&head), len));
@@ -119,6 +129,11 @@ impl AnswerReader {
     pub(crate) fn take_refusal(&mut self) -> Option<(Body, usize)> {
         self.refusal.take()
     }
+}
+
+/// Whether another answer follows: RFC 9110, section 15.2.
+fn is_interim(head: &AnswerHead) -> bool {
+    head.minor_version == 1 && head.status != 101 && (100..200).contains(&head.status)
 }
 
 /// Why an answer is not the one that was asked for. Nothing that the server sent is repeated in it.
@@ -185,7 +200,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config::{MAX_HEAD_SIZE, MAX_HEADERS};
+    use crate::config::MAX_HEADERS;
 
     const START: &str = "HTTP/1.1 101 Switching Protocols";
     const SAMPLE_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -340,6 +355,25 @@ mod tests {
         let read = |bytes: &[u8]| AnswerReader::default().read(bytes, SAMPLE_KEY, &[]);
         assert_eq!(read(b"HTTP/1.1 101\r"), Ok(None));
         assert_eq!(read(b"HTTP/1.1 101\n"), Err(AnswerError::Malformed("LF without CR")));
+    }
+
+    #[test]
+    fn interim_answers_are_passed_over() {
+        let early = head("HTTP/1.1 103 Early Hints", &["Link: </a>"]);
+        let all = [UP, CON, ACC];
+        let answer = [early.clone(), early.clone(), head(START, &all)].concat();
+        assert_eq!(read(&answer, &[]), Ok(String::new()));
+        let old = head("HTTP/1.0 103 Early Hints", &[]);
+        assert_eq!(read(&[old, head(START, &all)].concat(), &[]), Err(AnswerError::Status(103)));
+        // They count for the size of the head.
+        let endless = early.repeat(MAX_HEAD_SIZE / early.len() + 1);
+        assert_eq!(read(&endless, &[]), Err(AnswerError::TooLarge));
+        // A refusal behind one has its body where it is.
+        let body = [early, head("HTTP/1.1 403 Forbidden", &["Content-Length: 2"])].concat();
+        let mut reader = AnswerReader::default();
+        let refused = reader.read(&[&body[..], b"no"].concat(), SAMPLE_KEY, &[]);
+        assert_eq!(refused, Err(AnswerError::Status(403)));
+        assert_eq!(reader.take_refusal(), Some((Body::Sized(2), body.len())));
     }
 
     #[test]

@@ -24,6 +24,8 @@ use crate::config::ConnectionConfig;
 const HOST: &str = "Host";
 const UPGRADE: &str = "Upgrade";
 const CONNECTION: &str = "Connection";
+const CONTENT_LENGTH: &str = "Content-Length";
+const TRANSFER_ENCODING: &str = "Transfer-Encoding";
 const KEY: &str = "Sec-WebSocket-Key";
 const ACCEPT: &str = "Sec-WebSocket-Accept";
 const VERSION: &str = "Sec-WebSocket-Version";

@@ -6,8 +6,8 @@ use tungstenite::handshake::derive_accept_key;
 
 use super::head::{HeadError, HeadFinder, RequestHead};
 use super::{
-    ACCEPT, CONNECTION, HOST, KEY, PROTOCOL, RETRY_AFTER, UPGRADE, VERSION, has_token, push_header,
-    push_line, single, tokens, values,
+    ACCEPT, CONNECTION, CONTENT_LENGTH, HOST, KEY, PROTOCOL, RETRY_AFTER, TRANSFER_ENCODING,
+    UPGRADE, VERSION, has_token, push_header, push_line, single, tokens, values,
 };
 
 /// An upgrade request that is well-formed and asks for the version spoken here. Its sub-protocols
@@ -62,6 +62,15 @@ impl Request {
             Ok(Some(host)) if !host.is_empty() => host.to_owned(),
             _ => return Err(Refusal::new(400, "one Host header is needed")),
         };
+        let Some((host, target)) = origin_form(host, target) else {
+            return Err(Refusal::new(400, "the target must be a path"));
+        };
+        // Whoever counts bytes as a body would see other frames behind the head.
+        let has_body = values(&headers, TRANSFER_ENCODING).next().is_some()
+            || values(&headers, CONTENT_LENGTH).any(|length| length != "0");
+        if has_body {
+            return Err(Refusal::new(400, "an upgrade request has no body"));
+        }
         if !has_token(&headers, UPGRADE, "websocket") {
             return Err(Refusal::new(426, "this is a WebSocket server"));
         }
@@ -205,7 +214,7 @@ impl Refusal {
         let connection = if self.status == 426 { "Upgrade, close" } else { "close" };
         push_header(&mut bytes, CONNECTION, connection);
         push_header(&mut bytes, "Content-Type", "text/plain; charset=utf-8");
-        push_header(&mut bytes, "Content-Length", &body.len().to_string());
+        push_header(&mut bytes, CONTENT_LENGTH, &body.len().to_string());
         push_line(&mut bytes, "");
         bytes.extend_from_slice(body.as_bytes());
         bytes
@@ -220,6 +229,19 @@ impl From<HeadError> for Refusal {
             HeadError::TooManyHeaders => Self::new(431, "too many header lines"),
         }
     }
+}
+
+/// Host and path of what is asked for. The target mostly is a path with a query; where it is a whole
+/// URL, its host counts (RFC 9112, section 3.2.2).
+fn origin_form(host: String, target: String) -> Option<(String, String)> {
+    if target.starts_with('/') {
+        return Some((host, target));
+    }
+    let (scheme, rest) = target.split_once("://")?;
+    let is_web = ["http", "https", "ws", "wss"].iter().any(|web| scheme.eq_ignore_ascii_case(web));
+    let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    (is_web && !host.is_empty()).then(|| (host.to_owned(), format!("{slash}{path}")))
 }
 
 /// Whether a key is the base64 form of 16 bytes (RFC 6455 section 4.2.1): 22 digits and padding.
@@ -347,6 +369,8 @@ mod tests {
             ("path_query", start("GET /a/b?c=d HTTP/1.1")),
             ("raw_utf8_path", start("GET /\u{e9} HTTP/1.1")),
             ("host_ipv6_without_brackets", with(0, "Host: ::1:9001")),
+            ("whole_url", start("GET http://other/ HTTP/1.1")),
+            ("no_body", plus("Content-Length: 0")),
             ("origin_any", plus("Origin: http://evil.example")),
             ("extensions_offered", plus("Sec-WebSocket-Extensions: permessage-deflate")),
             ("header_empty_value", plus("X:")),
@@ -358,6 +382,18 @@ mod tests {
             let request = accepted(&bytes);
             let answer = answer(&request, None, &[]);
             assert_eq!(answer, format!("{SWITCHING}\r\n").as_bytes(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_whole_url_stands_for_its_host_and_path() {
+        for (target, host, path) in [
+            ("HTTP://Game.example:80/a?b", "Game.example:80", "/a?b"),
+            ("wss://[::1]", "[::1]", "/"),
+            ("http://h?a=/b", "h", "/?a=/b"),
+        ] {
+            let request = accepted(&start(&format!("GET {target} HTTP/1.1")));
+            assert_eq!((request.host.as_str(), request.target.as_str()), (host, path));
         }
     }
 
@@ -395,6 +431,13 @@ mod tests {
             ("one_word", head("GET", &["A: b"]), 400),
             ("two_words", head("GET /", &["A: b"]), 400),
             ("four_tokens", start("GET / HTTP/1.1 x"), 400),
+            ("star", start("GET * HTTP/1.1"), 400),
+            ("no_path", start("GET .evil.example/ HTTP/1.1"), 400),
+            ("user", start("GET @evil.example/ HTTP/1.1"), 400),
+            ("other_scheme", start("GET ftp://h/ HTTP/1.1"), 400),
+            ("url_without_host", start("GET http:///a HTTP/1.1"), 400),
+            ("body", plus("Content-Length: 5"), 400),
+            ("body_in_pieces", plus("Transfer-Encoding: chunked"), 400),
             ("blank_in_path", start("GET /a b HTTP/1.1"), 400),
             ("double_space", start("GET  /  HTTP/1.1"), 400),
             ("header_no_colon", plus("garbage"), 400),

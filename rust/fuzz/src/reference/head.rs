@@ -27,7 +27,14 @@ pub enum Head<'a> {
 /// Reads the head at the front of `bytes`.
 #[must_use]
 pub fn read(bytes: &[u8]) -> Head<'_> {
-    let visible = &bytes[..bytes.len().min(MAX_SIZE)];
+    read_behind(bytes, 0)
+}
+
+/// Reads the head at `start`, when those before it count for its size.
+#[must_use]
+pub fn read_behind(bytes: &[u8], start: usize) -> Head<'_> {
+    let max_size = MAX_SIZE.saturating_sub(start);
+    let visible = &bytes[start..][..(bytes.len() - start).min(max_size)];
     let end = visible.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4);
     let head = &visible[..end.unwrap_or(visible.len())];
     let is_bad = head.starts_with(b"\r\n")
@@ -42,7 +49,7 @@ pub fn read(bytes: &[u8]) -> Head<'_> {
     let is_long = line_ends > 1 + MAX_LINES + usize::from(end.is_some());
     match end {
         _ if is_bad || is_long => Head::Bad,
-        None if visible.len() == MAX_SIZE => Head::Bad,
+        None if visible.len() == max_size => Head::Bad,
         None => Head::More,
         Some(len) => lines(head, len).unwrap_or(Head::Bad),
     }

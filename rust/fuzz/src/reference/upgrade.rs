@@ -50,9 +50,18 @@ fn request_terms(start: &[u8], fields: &Fields<'_>) -> Option<Request> {
         return None;
     }
     let host = fields.only("Host")?;
+    let has_body = fields.all("Transfer-Encoding").next().is_some()
+        || fields.all("Content-Length").any(|length| length != b"0");
+    if host.is_empty() || has_body {
+        return None;
+    }
+    let (host, target) = whole_url(str::from_utf8(target).ok()?)
+        .unwrap_or_else(|| (text(host), str::from_utf8(target).unwrap_or_default().to_owned()));
+    if !target.starts_with('/') {
+        return None;
+    }
     let key = fields.only("Sec-WebSocket-Key")?;
-    let is_good = !host.is_empty()
-        && fields.lists("Upgrade", "websocket")
+    let is_good = fields.lists("Upgrade", "websocket")
         && fields.lists("Connection", "upgrade")
         && fields.only("Sec-WebSocket-Version")? == b"13"
         && is_key(key);
@@ -61,11 +70,26 @@ fn request_terms(start: &[u8], fields: &Fields<'_>) -> Option<Request> {
         return None;
     }
     Some(Request {
-        target: str::from_utf8(target).ok()?.to_owned(),
-        host: text(host),
+        target,
+        host,
         key: text(key),
         protocols: offers.then(|| fields.list("Sec-WebSocket-Protocol").map(text).collect()),
     })
+}
+
+/// Host and path of a target that is a URL of the web.
+fn whole_url(target: &str) -> Option<(String, String)> {
+    let lower = target.to_ascii_lowercase();
+    let schemes = ["http://", "https://", "ws://", "wss://"];
+    let scheme = schemes.into_iter().find(|scheme| lower.starts_with(scheme))?;
+    let rest = &target[scheme.len()..];
+    let end = rest.bytes().position(|byte| byte == b'/' || byte == b'?').unwrap_or(rest.len());
+    let path = if rest[end..].starts_with('/') {
+        rest[end..].into()
+    } else {
+        format!("/{}", &rest[end..])
+    };
+    (end > 0).then(|| (rest[..end].to_owned(), path))
 }
 
 /// The sub-protocol that a server which knows `supported` agrees to: an empty one where neither side
@@ -83,16 +107,33 @@ pub fn choose<'a>(request: &'a Request, supported: &[String]) -> Option<&'a str>
 /// agreed on is the sub-protocol.
 #[must_use]
 pub fn answer(bytes: &[u8], accept: &str, protocols: &[String]) -> Fate<String> {
-    match head::read(bytes) {
-        Head::More => Fate::More,
-        Head::Bad => Fate::Refused,
-        Head::Whole { len, start, fields } => {
-            match answer_terms(start, &Fields(fields), accept, protocols) {
-                Some(terms) => Fate::Accepted { len, terms },
-                None => Fate::Refused,
+    let mut at = 0;
+    loop {
+        return match head::read_behind(bytes, at) {
+            Head::More => Fate::More,
+            Head::Bad => Fate::Refused,
+            Head::Whole { len, start, .. } if is_interim(start) => {
+                at += len;
+                continue;
             }
-        }
+            Head::Whole { len, start, fields } => {
+                match answer_terms(start, &Fields(fields), accept, protocols) {
+                    Some(terms) => Fate::Accepted { len: at + len, terms },
+                    None => Fate::Refused,
+                }
+            }
+        };
     }
+}
+
+/// Whether a status line is that of an answer before the one that counts.
+fn is_interim(start: &[u8]) -> bool {
+    let Some(rest) = start.strip_prefix(b"HTTP/1.1 1") else { return false };
+    let (digits, reason) = rest.split_at(rest.len().min(2));
+    digits.len() == 2
+        && digits.iter().all(u8::is_ascii_digit)
+        && digits != b"01"
+        && (reason.is_empty() || reason.starts_with(b" "))
 }
 
 fn answer_terms(
