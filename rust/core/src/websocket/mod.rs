@@ -27,8 +27,8 @@ pub const ARENA_SIZE: usize = 64 * 1024;
 /// ping is answered, which RFC 6455, section 5.5.3, allows. A peer that pings and does not read
 /// takes no more memory than this.
 const PONG_BACKLOG: usize = 64 * 1024;
-/// Frames that may wait for that, too: the smallest pong has two bytes, and an entry of sixteen.
-const PONG_MESSAGES: usize = 256;
+/// Most pongs that wait: the smallest has two bytes, and an entry of sixteen.
+const MOST_PONGS: u8 = u8::MAX;
 
 /// Which end of the connection this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,6 +145,9 @@ pub struct WebSocket {
     violation: Option<Violation>,
     /// Payload of a ping that is answered when there is room again.
     owed_pong: Option<Box<[u8]>>,
+    /// Pongs that were queued since none waited, and the place in the stream behind the last.
+    pongs: u8,
+    pongs_end: u32,
     /// A pong has arrived since [`WebSocket::take_pong`] was last called.
     pong: bool,
     /// The payload of the newest pong that can answer a numbered ping.
@@ -163,6 +166,8 @@ impl WebSocket {
             close: None,
             violation: None,
             owed_pong: None,
+            pongs: 0,
+            pongs_end: 0,
             pong: false,
             answered: None,
         }
@@ -318,10 +323,16 @@ impl WebSocket {
         if self.state != State::Open {
             return;
         }
-        if outbox.bytes().len() < PONG_BACKLOG && outbox.messages() < PONG_MESSAGES {
+        // Far less than 2 GiB wait, so the lower half of both says which is behind.
+        if (outbox.position() as u32).wrapping_sub(self.pongs_end).cast_signed() >= 0 {
+            self.pongs = 0;
+        }
+        if outbox.bytes().len() < PONG_BACKLOG && self.pongs < MOST_PONGS {
             // It is newer than one that is owed, which needs no answer any more.
             self.owed_pong = None;
             self.push_frame(OpCode::Control(Control::Pong), self.decoder.control(), outbox);
+            self.pongs += 1;
+            self.pongs_end = outbox.end() as u32;
         } else {
             self.owed_pong = Some(self.decoder.control().into());
         }
@@ -518,7 +529,29 @@ mod tests {
             pair.client.ping(&mut pair.to_server);
         }
         pair.server_receives();
-        assert_eq!(pair.to_client.messages(), PONG_MESSAGES);
+        assert_eq!(pair.to_client.messages(), usize::from(MOST_PONGS));
+    }
+
+    #[test]
+    fn pings_are_answered_although_other_messages_wait() {
+        let mut pair = Pair::new(100);
+        for _ in 0..4096 {
+            pair.server.send(Kind::Binary, b"", &mut pair.to_client);
+        }
+        for count in 1..=2 * usize::from(MOST_PONGS) {
+            // A message goes out with each ping that comes in, some pongs too at the end.
+            pair.to_client.written(2);
+            pair.client.ping(&mut pair.to_server);
+            pair.server_receives();
+            assert_eq!(pair.server.owed_pong.is_some(), count > usize::from(MOST_PONGS), "{count}");
+        }
+        while pair.to_client.position() < u64::from(pair.server.pongs_end) {
+            pair.to_client.written(2);
+        }
+        pair.server.send(Kind::Binary, b"", &mut pair.to_client);
+        pair.client.ping(&mut pair.to_server);
+        pair.server_receives();
+        assert!(pair.server.owed_pong.is_none());
     }
 
     #[test]
