@@ -5,6 +5,7 @@
 mod patience;
 mod support;
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use mio_websocket_core::config::PhaseTimeouts;
@@ -91,6 +92,37 @@ fn the_answer_to_a_close_frame_is_found() {
 }
 
 #[test]
+fn it_is_found_behind_much_else_but_not_for_ever() {
+    for (count, code) in [(600, 4001), (0, -1)] {
+        let (mut peer, mut server) = alone_and_raw(|_| {});
+        let mut now = Instant::now();
+        peer.close(4001, "bye");
+        peer.poll(now);
+        let (_, payload) = server.frame().unwrap();
+        let much = frame(0x82, &[7; 1000]).repeat(600);
+        let mut sender = server.stream.try_clone().unwrap();
+        let script = std::thread::spawn(move || {
+            // The connection may be ended while this is sent.
+            let _ = sender.write_all(&much);
+            if count > 0 {
+                let _ = sender.write_all(&frame(0x88, &payload));
+            }
+            while count == 0 && sender.write_all(&much).is_ok() {}
+        });
+        settle();
+        now += Duration::from_secs(4);
+        eventually(|| {
+            peer.poll(now);
+            now += Duration::from_millis(10);
+            peer.state() == State::Closed
+        });
+        assert_eq!(peer.connection().unwrap().borrow().close_code(), code);
+        drop(server);
+        script.join().unwrap();
+    }
+}
+
+#[test]
 fn a_pong_behind_packets_that_nobody_takes_is_not_missed() {
     let (mut peer, mut server) = alone_and_raw(|config| config.max_queued_packets = 3);
     let second = Duration::from_secs(1);
@@ -115,6 +147,7 @@ fn a_pong_behind_packets_that_nobody_takes_is_not_missed() {
         taken += usize::from(peer.receive().is_some());
         taken == 4
     });
+    now += second + Duration::from_millis(1);
     peer.poll(now);
     assert_eq!(server.frame(), Some((0x89, vec![])));
     now += second + Duration::from_millis(1);

@@ -2,7 +2,7 @@
 //! inbox.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Buf;
 use mio::{Registry, Token};
@@ -163,21 +163,42 @@ impl Connection {
         if let Stage::Open(socket) = &mut self.stage {
             socket.refill(cx.now, cx.caught_up);
         }
+        let before = self.bytes_received();
         let driven = self.read(cx);
         let phase = self.phase();
         if let Some(phases) = &mut self.phases {
             phases.note(phase, cx.now);
         }
         self.count_memory();
-        if self.is_read_first() && self.end_if_late(cx.now) == Driven::Idle {
+        let has_more = driven == Driven::More || self.bytes_received() > before;
+        let grace = if has_more { self.grace() } else { Duration::ZERO };
+        let judged = cx.now.checked_sub(grace).unwrap_or(cx.now);
+        if self.is_read_first() && self.end_if_late(judged) == Driven::Idle {
             return Driven::Idle;
         }
         // An answer may be among what has not been read yet.
-        if driven == Driven::Idle && !self.is_held {
-            self.beat(cx.now);
-            self.look(cx);
+        match (&mut self.heartbeat, driven) {
+            (Some(heart), Driven::Idle) if self.is_held => heart.postpone(cx.now),
+            (_, Driven::Idle) if !self.is_held => {
+                self.beat(cx.now);
+                self.look(cx);
+            }
+            _ => {}
         }
         driven
+    }
+
+    fn bytes_received(&self) -> u64 {
+        self.transport.as_ref().map_or(0, |transport| transport.wire_bytes().received)
+    }
+
+    /// For how long more is waited while something comes: the answer to a close frame is behind all
+    /// that was sent before it, but not for ever.
+    fn grace(&self) -> Duration {
+        match &self.stage {
+            Stage::Open(socket) if socket.state() != websocket::State::Open => CLOSE_TIMEOUT,
+            _ => Duration::ZERO,
+        }
     }
 
     /// The pings of `WebSocketPeer`.

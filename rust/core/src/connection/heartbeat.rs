@@ -31,6 +31,14 @@ impl Heartbeat {
         self.next
     }
 
+    /// To be called instead of [`Heartbeat::beat`] while the answer may be behind what nobody takes:
+    /// it is awaited for another interval.
+    pub(super) fn postpone(&mut self, now: Instant) {
+        if self.awaited && self.next.is_some_and(|next| now > next) {
+            self.next = now.checked_add(self.interval);
+        }
+    }
+
     /// To be called when everything that has arrived has been read; `pong`: one was among it. Any
     /// pong counts, and the first ping goes out at once, as in the engine's class.
     pub(super) fn beat(&mut self, now: Instant, pong: bool) -> Beat {

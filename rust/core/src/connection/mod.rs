@@ -145,6 +145,8 @@ pub struct Connection {
     attention: Attention,
     listed: bool,
     upgraded: bool,
+    /// The owner has let it in.
+    invited: bool,
     claimed: bool,
     remote: Option<SocketAddr>,
     /// Host and port of the URL, on a client.
@@ -237,6 +239,7 @@ impl Connection {
             attention,
             listed: false,
             upgraded: false,
+            invited: false,
             claimed: false,
             remote: None,
             host: None,
@@ -305,6 +308,11 @@ impl Connection {
     /// may have been closed again by then, and messages may have come before the close.
     pub fn claim(&mut self) -> bool {
         self.upgraded && !std::mem::replace(&mut self.claimed, true)
+    }
+
+    /// Whether it was the owner who has let it in.
+    pub(crate) fn is_invited(&self) -> bool {
+        self.invited
     }
 
     /// Whether [`Connection::claim`] has been true.

@@ -159,6 +159,7 @@ impl Connection {
         let answer = server::answer(request, protocol.as_deref(), &headers);
         self.outbox.push_bytes(&answer);
         self.open(protocol.unwrap_or_default(), now);
+        self.invited = true;
         // Nothing was read while it waited.
         self.is_held = true;
         self.flush();

@@ -131,11 +131,11 @@ impl Server {
         }
         drop(reactor);
         opened.sort_unstable_by_key(|(serial, _)| *serial);
-        // Whom the owner has let in is in.
-        let is_refusing = admission.is_refusing && !admission.config.asks_owner;
         for (serial, connection) in opened {
+            // Whom the owner has let in is in.
+            let is_refused = admission.is_refusing && !connection.borrow().is_invited();
             // Refused since it was accepted; or the client gave up before it was answered.
-            if is_refusing || connection.borrow().state() == State::Closed {
+            if is_refused || connection.borrow().state() == State::Closed {
                 connection.borrow_mut().report(now, admission.notices, admission.stats);
                 connection.borrow_mut().leave();
                 continue;

@@ -520,3 +520,31 @@ fn find(slots: &mut Slab<Slot>, token: Token) -> Option<&mut Slot> {
 fn slot_index(token: Token) -> usize {
     token.0 & ((1 << SLOT_BITS) - 1)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn deadlines_of_those_who_have_gone_do_not_pile_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut reactor = Reactor::new().unwrap();
+        let now = Instant::now();
+        for _ in 0..300 {
+            let _client = TcpStream::connect(address).unwrap();
+            let (stream, _) = listener.accept().unwrap();
+            stream.set_nonblocking(true).unwrap();
+            let transport = Transport::tcp(mio::net::TcpStream::from_std(stream));
+            let limit = now + Duration::from_secs(3600);
+            reactor.adopt(transport, Rc::default(), Some(limit)).borrow_mut().leave_now();
+            reactor.poll(now, None, &mut PollBudget::default());
+        }
+        assert_eq!(reactor.slots.len(), 0);
+        assert!(reactor.deadlines.len() <= 64, "{}", reactor.deadlines.len());
+    }
+}
