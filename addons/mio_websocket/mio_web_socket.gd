@@ -23,9 +23,9 @@ const _BUILT_IN := &"WebSocketMultiplayerPeer"
 
 
 ## A new [code]MioWebSocketMultiplayerPeer[/code] where [method is_native], else a new
-## [WebSocketMultiplayerPeer]. Peers are for the main thread: on any other this is an error, and [code]null[/code].
+## [WebSocketMultiplayerPeer]. The former are for the main thread: on any other this is an error, and [code]null[/code].
 static func create_peer() -> MultiplayerPeer:
-	if OS.get_thread_caller_id() != OS.get_main_thread_id():
+	if is_native() and OS.get_thread_caller_id() != OS.get_main_thread_id():
 		push_error("MioWebSocket.create_peer() has to be called on the main thread")
 		return null
 	return ClassDB.instantiate(_OURS if is_native() else _BUILT_IN)

@@ -73,7 +73,8 @@ var _status := 0
 ## mostly [member Node.multiplayer]; if the game sets another peer there, or none, the reconnector stops.
 ## [param make_peer] is called for each attempt, without arguments, and returns a new [MultiplayerPeer] whose
 ## [code]create_client[/code] has been called; or [code]null[/code] to give up. It may [code]await[/code] something,
-## such as a token, first. When its object has been freed, the reconnector gives up and says so in the log.
+## such as a token, first. When its object has been freed by the time of an attempt, the reconnector gives up and says
+## so in the log.
 func start(api: MultiplayerAPI, make_peer: Callable) -> void:
 	stop()
 	_api = api
@@ -84,8 +85,7 @@ func start(api: MultiplayerAPI, make_peer: Callable) -> void:
 	api.connected_to_server.connect(_on_connected)
 	api.connection_failed.connect(_on_failed)
 	api.server_disconnected.connect(_on_lost)
-	@warning_ignore("missing_await")
-	_try()
+	_try.call()
 
 
 ## Makes no other attempt, and gives up the one that is under way. A connection that is there stays; to leave the
@@ -138,8 +138,13 @@ func _try() -> void:
 		push_error("MioWebSocketReconnector: make_peer cannot be called")
 		_give_up()
 		return
+	var former := _api.multiplayer_peer
 	var made: Variant = await _make_peer.call()
 	if run != _run:
+		return
+	if _api.multiplayer_peer != former:
+		# The game has set another peer meanwhile, or none.
+		_release()
 		return
 	if made != null and not made is MultiplayerPeer:
 		push_error("MioWebSocketReconnector: make_peer returned no MultiplayerPeer")
@@ -203,8 +208,7 @@ func _on_failed() -> void:
 func _on_waited() -> void:
 	_timer = null
 	if _goes_on():
-		@warning_ignore("missing_await")
-		_try()
+		_try.call()
 
 
 ## Seconds until the attempt after [member _attempt].

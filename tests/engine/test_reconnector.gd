@@ -255,6 +255,13 @@ func _awaited() -> void:
 	_reconnector.stop()
 	await _frames(5)
 	t.equal("and is stopped meanwhile", [_told, _reconnector.is_running()], [[1], false])
+	_told.clear()
+	_reconnector.start(_client.api, make)
+	var own := t.new_client()
+	own.create_client(t.url(_port))
+	_client.api.multiplayer_peer = own
+	await _frames(5)
+	t.check("a peer that the game sets meanwhile stays", _client.api.multiplayer_peer == own and not _reconnector.is_running())
 	await _close()
 
 
