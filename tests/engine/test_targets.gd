@@ -38,7 +38,7 @@ func _ids() -> void:
 	net.server.disconnect_peer(net.ids[1], true)
 	t.equal("one has gone", net.server.call(&"get_peer_ids"), PackedInt32Array([net.ids[0], net.ids[2]]))
 	# Which a player may have sent.
-	for id: int in [5_000_000_000, -5_000_000_000, 9223372036854775807]:
+	for id: int in [5_000_000_000, -5_000_000_000, net.ids[0] + (1 << 32), net.ids[0] - (1 << 32), 9223372036854775807]:
 		t.check("get_peer(%d)" % id, net.server.get_peer(id) == null)
 		t.equal("get_peer_address", net.server.get_peer_address(id), "")
 		t.equal("get_peer_port", net.server.get_peer_port(id), 0)

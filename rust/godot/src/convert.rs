@@ -91,9 +91,14 @@ pub(crate) fn number(value: impl TryInto<i64>) -> i64 {
     value.try_into().unwrap_or(i64::MAX)
 }
 
-/// A 32-bit setting or id, as the engine's classes take it: a script's number may have more bits.
+/// A 32-bit setting, as the engine's classes keep it.
 pub(crate) fn int32(value: i64) -> i32 {
     value as i32
+}
+
+/// The id of a peer; one that no peer can have is 0, which is nobody's either.
+pub(crate) fn peer_id(value: i64) -> i32 {
+    i32::try_from(value).unwrap_or(0)
 }
 
 /// The bytes of a packed array.

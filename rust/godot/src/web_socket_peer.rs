@@ -68,14 +68,15 @@ pub(crate) struct MioWebSocketPeer {
     /// Seconds between pings; 0 for none, less is an error and changes nothing. Whole milliseconds
     /// count. When the next ping is due and the one before has not been answered, the connection is
     /// ended. What has arrived is read first, so that polling seldom does no harm, as it does with
-    /// [WebSocketPeer]. [member MioWebSocketMultiplayerPeer.heartbeat_interval] is another rule.
+    /// [WebSocketPeer]; nothing is pinged or judged while [member max_queued_packets] wait to be taken.
+    /// [member MioWebSocketMultiplayerPeer.heartbeat_interval] is another rule.
     /// Default: 0.0.
     #[var(get = get_heartbeat_interval, set = set_heartbeat_interval, usage_flags = [DEFAULT])]
     heartbeat_interval: PhantomVar<f64>,
     /// The certificates that a client trusts: PEM text, or the path of a file. Takes the place of
     /// those in the [TLSOptions], of which an extension can read only the first unless they were
     /// loaded from a file. Empty (the default): what the [TLSOptions] say.
-    #[var]
+    #[var(usage_flags = [DEFAULT])]
     tls_ca_bundle: GString,
 
     peer: Peer,

@@ -57,7 +57,7 @@ pub(crate) struct MioWebSocketServer {
     #[var(get = get_handshake_timeout, set = set_handshake_timeout, usage_flags = [DEFAULT])]
     handshake_timeout: PhantomVar<f64>,
     /// See [member MioWebSocketMultiplayerPeer.tls_certificate_chain].
-    #[var]
+    #[var(usage_flags = [DEFAULT])]
     tls_certificate_chain: GString,
     /// See [member MioWebSocketMultiplayerPeer.tls_private_key].
     #[var]

@@ -4,7 +4,7 @@ use godot::global::Error as GodotError;
 use godot::prelude::*;
 
 use super::{MioWebSocketMultiplayerPeer, accessors};
-use crate::convert::{int32, time};
+use crate::convert::{peer_id, time};
 
 accessors!(
     get_resolve_timeout, set_resolve_timeout;
@@ -38,7 +38,7 @@ impl MioWebSocketMultiplayerPeer {
         #[opt(default = 1000)] code: i64,
         #[opt(default = "")] reason: GString,
     ) -> GodotError {
-        let result = self.peer.get_mut().close_peer(int32(id), code, &reason.to_string());
+        let result = self.peer.get_mut().close_peer(peer_id(id), code, &reason.to_string());
         self.answer("close_peer", result)
     }
 

@@ -5,7 +5,7 @@ use mio_websocket_core::error::Error;
 use mio_websocket_core::stats::RoundTrip;
 
 use super::{MioWebSocketMultiplayerPeer, accessors};
-use crate::convert::{int32, time};
+use crate::convert::{peer_id, time};
 
 accessors!(
     get_heartbeat_interval, set_heartbeat_interval;
@@ -69,7 +69,7 @@ impl MioWebSocketMultiplayerPeer {
 
 impl MioWebSocketMultiplayerPeer {
     fn round_trip(&mut self, call: &str, id: i64) -> (f64, f64) {
-        let id = int32(id);
+        let id = peer_id(id);
         let Some(connection) = self.peer.get_mut().connection(id) else {
             self.answer_to(call, Err(Error::UnknownPeer(id)));
             return seconds(None);

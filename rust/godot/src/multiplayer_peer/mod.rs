@@ -148,7 +148,7 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     /// [WebSocketMultiplayerPeer]. That is judged only when everything that has arrived has been
     /// read, and when the game has stood still for half of this time or more the peer gets the time
     /// once more: a server that is paused, is loading or stands in a debugger loses nobody. A client
-    /// that stands in one for so long is lost. Default:
+    /// that stands still for so long does not answer, and is lost. Default:
     /// 60.0; a player whose network is gone leaves 60 to 80 seconds after its last word. A negative
     /// value is an error and changes nothing. Applies to connections made later.
     /// ```gdscript
@@ -444,9 +444,9 @@ impl MioWebSocketMultiplayerPeer {
     #[signal]
     fn drained();
 
-    /// Hands all packets that wait to the operating system now, which happens at the end of the frame
-    /// otherwise: before something that takes long, such as loading a scene, so that the others learn
-    /// of it first.
+    /// Hands the packets that wait to the operating system now, as far as it takes them, which happens
+    /// at the end of the frame otherwise: before something that takes long, such as loading a scene, so
+    /// that the others learn of it first. [WebSocketMultiplayerPeer] has no such method and needs none.
     /// ```gdscript
     /// multiplayer.send_bytes("loading".to_utf8_buffer())
     /// peer.flush()

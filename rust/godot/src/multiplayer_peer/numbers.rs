@@ -7,7 +7,7 @@ use mio_websocket_core::stats::{RoundTrips, Traffic};
 
 use super::MioWebSocketMultiplayerPeer;
 use super::heartbeat::seconds;
-use crate::convert::{int32, number};
+use crate::convert::{number, peer_id};
 
 #[godot_api(secondary)]
 impl MioWebSocketMultiplayerPeer {
@@ -89,7 +89,7 @@ impl MioWebSocketMultiplayerPeer {
     /// ```
     #[func]
     fn get_peer_stats(&mut self, id: i64) -> VarDictionary {
-        let id = int32(id);
+        let id = peer_id(id);
         let stats = match self.peer.get_mut().peer_stats(id, Instant::now()) {
             Ok(stats) => stats,
             Err(error) => {

@@ -8,7 +8,7 @@ use godot::prelude::*;
 use mio_websocket_core::error::Error;
 
 use super::{MioWebSocketMultiplayerPeer, accessors};
-use crate::convert::int32;
+use crate::convert::peer_id;
 use crate::request::MioWebSocketRequest;
 
 /// So many requests of clients that are not peers, and those that are over are looked for.
@@ -21,6 +21,8 @@ accessors!(
 /// Who is asked, and about whom.
 pub(super) struct Requests {
     callback: Callable,
+    /// It has not been called yet.
+    is_new: bool,
     /// Of clients that are not peers yet, by the number of their connection.
     newcomers: HashMap<u64, Gd<MioWebSocketRequest>>,
     /// How many of them there may be before those that are over are looked for.
@@ -32,7 +34,7 @@ pub(super) struct Requests {
 impl Default for Requests {
     fn default() -> Self {
         let (newcomers, peers) = (HashMap::new(), HashMap::new());
-        Self { callback: Callable::invalid(), newcomers, most: MANY, peers }
+        Self { callback: Callable::invalid(), is_new: false, newcomers, most: MANY, peers }
     }
 }
 
@@ -65,6 +67,7 @@ impl MioWebSocketMultiplayerPeer {
     #[func]
     pub(super) fn set_admission_callback(&mut self, callback: Callable) {
         self.peer.get_mut().admission.asks_owner = !callback.is_null();
+        self.requests.is_new = true;
         let former = std::mem::replace(&mut self.requests.callback, callback);
         self.let_go(former);
     }
@@ -74,7 +77,7 @@ impl MioWebSocketMultiplayerPeer {
     /// then, because nothing is kept without one, and for an id that is not connected.
     #[func]
     fn get_peer_request(&mut self, id: i64) -> Option<Gd<MioWebSocketRequest>> {
-        let id = int32(id);
+        let id = peer_id(id);
         if self.peer.get_mut().connection(id).is_none() {
             self.answer_to("get_peer_request", Err(Error::UnknownPeer(id)));
             return None;
@@ -84,7 +87,7 @@ impl MioWebSocketMultiplayerPeer {
 }
 
 /// Calls `callback` with `request`. The engine says in the log when it cannot be called so, which it
-/// does for signals only.
+/// does for signals only; once is enough.
 fn emit_to(callback: &Callable, request: &Gd<MioWebSocketRequest>) {
     const SIGNAL: &str = "_asked";
     let mut emitter = request.clone();
@@ -113,8 +116,13 @@ impl MioWebSocketMultiplayerPeer {
         }
         let request = MioWebSocketRequest::of(request);
         let over = self.requests.keep(serial, request.clone());
+        let is_new = std::mem::take(&mut self.requests.is_new);
         let _unbound = self.base_mut();
-        emit_to(&callback, &request);
+        if is_new {
+            emit_to(&callback, &request);
+        } else {
+            callback.call(&[request.to_variant()]);
+        }
         drop((callback, request, over));
     }
 

@@ -11,7 +11,7 @@ use mio_websocket_core::multiplayer::Status;
 use mio_websocket_core::transport::address_text;
 
 use super::MioWebSocketMultiplayerPeer;
-use crate::convert::int32;
+use crate::convert::{self, peer_id};
 use crate::resolver::EngineResolver;
 use crate::tls_options::OptionalTls;
 use crate::web_socket_peer::{MioWebSocketPeer, OptionalPeer};
@@ -87,7 +87,7 @@ impl MioWebSocketMultiplayerPeer {
     /// server, 1, is known. `null` for an id that is not connected.
     #[func]
     fn get_peer(&mut self, peer_id: i64) -> OptionalPeer {
-        let peer_id = int32(peer_id);
+        let peer_id = convert::peer_id(peer_id);
         let peer = self.peer.get_mut();
         let Some(connection) = peer.connection(peer_id).cloned() else {
             self.answer_to("get_peer", Err(Error::UnknownPeer(peer_id)));
@@ -117,7 +117,7 @@ impl MioWebSocketMultiplayerPeer {
     /// an id that is not connected.
     #[func]
     fn get_peer_address(&mut self, id: i64) -> GString {
-        let id = int32(id);
+        let id = peer_id(id);
         match self.peer.get_mut().connection(id) {
             Some(connection) => {
                 let remote = connection.borrow().remote();
@@ -134,7 +134,7 @@ impl MioWebSocketMultiplayerPeer {
     /// proxy does not tell it. 0 for an id that is not connected.
     #[func]
     fn get_peer_port(&mut self, id: i64) -> i64 {
-        let id = int32(id);
+        let id = peer_id(id);
         match self.peer.get_mut().connection(id) {
             Some(connection) => {
                 connection.borrow().remote().map_or(0, |remote| i64::from(remote.port()))
