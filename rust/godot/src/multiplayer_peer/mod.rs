@@ -230,8 +230,7 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     /// [member handshake_timeout] is over. Without [member supported_protocols] clients may offer any
     /// sub-protocols, of which the answer chooses. If the object that is to be called has been freed,
     /// each client is sent away with status 503 and a line in the log. `Callable()` (the default; `null`
-    /// is none): all
-    /// who have passed are let in. Applies to requests that come later. A lambda that uses the peer
+    /// is none): all who have passed are let in. Applies to requests that come later. A lambda that uses the peer
     /// itself keeps it alive; a method does not.
     #[var(get = get_admission_callback, set = set_admission_callback)]
     admission_callback: PhantomVar<Callable>,
@@ -272,7 +271,9 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     /// and within [member handshake_timeout]. One that is malformed, larger than 4096 bytes, or not
     /// from an address in [member trusted_proxies] ends the connection; `get_stats().refused_proxy`
     /// counts those. If the address that it names is itself a trusted proxy's,
-    /// [member proxy_header] is read as well.
+    /// [member proxy_header] is read as well. So it is where the proxy names no address (`UNKNOWN`,
+    /// `LOCAL`); if it does so for players, set [member proxy_header] to `""`, because they could
+    /// write that header.
     ///
     /// Without an entry in [member trusted_proxies] nobody could send it, and
     /// [method create_server] returns [constant ERR_INVALID_PARAMETER]. Applies to connections made
