@@ -84,8 +84,8 @@ use accessors;
 /// While somebody works on the extension, the editor may load it anew with connections open: they end
 /// as by [method MultiplayerPeer.close], and all objects of its classes begin anew, with their
 /// settings but for [member admission_callback] and [member tls_private_key]. Code cannot be unloaded
-/// while it runs, so a handler of a signal of this class must not call [method
-/// GDExtensionManager.reload_extension] for it, but may defer the call.
+/// while it runs, so a handler of a signal of this class must not call
+/// [method GDExtensionManager.reload_extension] for it, but may defer the call.
 #[derive(GodotClass)]
 #[class(tool, init, base = MultiplayerPeerExtension)]
 pub(crate) struct MioWebSocketMultiplayerPeer {
