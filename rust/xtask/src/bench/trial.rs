@@ -16,6 +16,8 @@ use crate::scan;
 
 const LISTEN_LIMIT: Duration = Duration::from_secs(30);
 const RUN_LIMIT: Duration = Duration::from_secs(300);
+/// For the clients, a little less than that.
+const COUNT_LIMIT: Duration = Duration::from_secs(280);
 const TICK: Duration = Duration::from_millis(20);
 /// What is of interest where there is no network; the rest is about what comes from one.
 const COSTS: [&str; 3] = ["CPU us", "instructions", "MiB"];
@@ -53,6 +55,8 @@ pub(crate) fn run(
     options.push(format!("port={port}"));
     if let Some(count) = count {
         options.push(format!("count={}", count.word()));
+        // Under strace each call of a class that makes many takes ten times as long.
+        options.push(format!("limit={}", COUNT_LIMIT.as_secs()));
         options.push(format!("sync={}", stage.project.join("counting").display()));
     }
     if subject.is_null() {
