@@ -145,7 +145,8 @@ pub struct WebSocket {
     violation: Option<Violation>,
     /// Payload of a ping that is answered when there is room again.
     owed_pong: Option<Box<[u8]>>,
-    /// Pongs that were queued since none waited, and the place in the stream behind the last.
+    /// Pongs that were queued since none waited, and the place in the stream behind the last, of
+    /// which the lower half is enough: it counts only until the queue is empty.
     pongs: u8,
     pongs_end: u32,
     /// A pong has arrived since [`WebSocket::take_pong`] was last called.
@@ -259,6 +260,7 @@ impl WebSocket {
 
     /// Appends a pong that had no room; to be called when `outbox` has been written out.
     pub fn resume(&mut self, outbox: &mut Outbox) {
+        self.pongs = 0;
         // RFC 6455, section 5.5.1: nothing after a close frame.
         if let Some(payload) = self.owed_pong.take().filter(|_| self.state == State::Open) {
             self.push_frame(OpCode::Control(Control::Pong), &payload, outbox);
@@ -323,7 +325,7 @@ impl WebSocket {
         if self.state != State::Open {
             return;
         }
-        // Far less than 2 GiB wait, so the lower half of both says which is behind.
+        // Far less than 2 GiB wait at a time.
         if (outbox.position() as u32).wrapping_sub(self.pongs_end).cast_signed() >= 0 {
             self.pongs = 0;
         }
@@ -552,6 +554,18 @@ mod tests {
         pair.client.ping(&mut pair.to_server);
         pair.server_receives();
         assert!(pair.server.owed_pong.is_none());
+    }
+
+    #[test]
+    fn pongs_that_have_gone_are_forgotten_however_long_ago_that_was() {
+        let mut pair = Pair::new(100);
+        pair.server.pongs = MOST_PONGS;
+        pair.server.resume(&mut pair.to_client);
+        // When 2 GiB have gone since, the end of the last looks as if it were still to come.
+        pair.server.pongs_end = 1 << 30;
+        pair.client.ping(&mut pair.to_server);
+        pair.server_receives();
+        assert_eq!(pair.to_client.messages(), 1);
     }
 
     #[test]
