@@ -1,7 +1,7 @@
 //! What is asked of the status endpoint, and what it answers.
 
 use super::{Source, metrics};
-use crate::upgrade::head::RequestHead;
+use crate::upgrade::head::{RequestHead, whole_url};
 use crate::upgrade::server::reason_phrase;
 use crate::upgrade::{Refusal, push_header, push_line, single};
 
@@ -48,13 +48,8 @@ impl Question {
             "HEAD" => Method::Head,
             _ => Method::Other,
         };
-        // RFC 9112, section 3.2.2: whoever takes us for a proxy is understood.
-        let path = match target.split_once("://") {
-            Some((_, rest)) if !target.starts_with('/') => {
-                rest.find('/').map_or("/", |start| &rest[start..])
-            }
-            _ => &target,
-        };
+        // Whoever takes us for a proxy is understood.
+        let path = whole_url(&target).map_or(target.as_str(), |(_, _, path)| path);
         let path = path.split_once('?').map_or(path, |(path, _)| path).to_owned();
         Ok(Self { path, method })
     }

@@ -88,6 +88,13 @@ impl From<httparse::Error> for HeadError {
     }
 }
 
+/// Scheme, host, and path with query of a target that is a whole URL: RFC 9112, section 3.2.2.
+pub(crate) fn whole_url(target: &str) -> Option<(&str, &str, &str)> {
+    let (scheme, rest) = target.split_once("://").filter(|_| !target.starts_with('/'))?;
+    let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    Some((scheme, host, path))
+}
+
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RequestHead {
     pub(crate) method: String,

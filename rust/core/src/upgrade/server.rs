@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tungstenite::handshake::derive_accept_key;
 
-use super::head::{HeadError, HeadFinder, RequestHead};
+use super::head::{HeadError, HeadFinder, RequestHead, whole_url};
 use super::{
     ACCEPT, CONNECTION, CONTENT_LENGTH, HOST, KEY, PROTOCOL, RETRY_AFTER, TRANSFER_ENCODING,
     UPGRADE, VERSION, has_token, push_header, push_line, single, tokens, values,
@@ -237,9 +237,8 @@ fn origin_form(host: String, target: String) -> Option<(String, String)> {
     if target.starts_with('/') {
         return Some((host, target));
     }
-    let (scheme, rest) = target.split_once("://")?;
+    let (scheme, host, path) = whole_url(&target)?;
     let is_web = ["http", "https", "ws", "wss"].iter().any(|web| scheme.eq_ignore_ascii_case(web));
-    let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let slash = if path.starts_with('/') { "" } else { "/" };
     (is_web && !host.is_empty()).then(|| (host.to_owned(), format!("{slash}{path}")))
 }
