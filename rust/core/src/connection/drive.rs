@@ -177,13 +177,11 @@ impl Connection {
             return Driven::Idle;
         }
         // An answer may be among what has not been read yet.
-        match (&mut self.heartbeat, driven) {
-            (Some(heart), Driven::Idle) if self.is_held => heart.postpone(cx.now),
-            (_, Driven::Idle) if !self.is_held => {
-                self.beat(cx.now);
-                self.look(cx);
-            }
-            _ => {}
+        if driven == Driven::Idle && self.is_held {
+            self.heartbeat.iter_mut().for_each(|heart| heart.postpone(cx.now));
+        } else if driven == Driven::Idle {
+            self.beat(cx.now);
+            self.look(cx);
         }
         driven
     }

@@ -8,7 +8,7 @@ use rustls::{ClientConfig, RootCertStore};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
-use super::verifier::{Verifier, check_dates, is_authority};
+use super::verifier::{Verifier, is_authority};
 use super::{ALPN, TlsError, pem, provider, versions};
 
 /// Configurations that are kept: a client that connects again with the same options resumes its
@@ -88,7 +88,7 @@ fn config(options: &ClientOptions) -> Result<ClientConfig, TlsError> {
             let certificates = pem::certificates(pem)?;
             let mut roots = RootCertStore::empty();
             let now = UnixTime::now();
-            let authorities = certificates.iter().filter(|der| is_authority_now(der, now));
+            let authorities = certificates.iter().filter(|der| vouches(der, now));
             roots.add_parsable_certificates(authorities.cloned());
             (roots, certificates)
         }
@@ -113,10 +113,8 @@ fn config(options: &ClientOptions) -> Result<ClientConfig, TlsError> {
 
 /// Whether a certificate may vouch for others. webpki takes that for granted of those it starts from,
 /// and a script may trust a server's own certificate.
-fn is_authority_now(der: &CertificateDer<'_>, now: UnixTime) -> bool {
-    X509Certificate::from_der(der).is_ok_and(|(_, certificate)| {
-        is_authority(&certificate) && check_dates(&certificate, now).is_ok()
-    })
+fn vouches(der: &CertificateDer<'_>, now: UnixTime) -> bool {
+    X509Certificate::from_der(der).is_ok_and(|(_, certificate)| is_authority(&certificate, now))
 }
 
 fn public_roots(bundle: &str) -> RootCertStore {

@@ -116,8 +116,7 @@ impl Verifier {
         !is_weak
             && self.pinned.iter().any(|pinned| {
                 X509Certificate::from_der(pinned).is_ok_and(|(_, issuer)| {
-                    is_authority(&issuer)
-                        && check_dates(&issuer, now).is_ok()
+                    is_authority(&issuer, now)
                         && matches!(issuer.name_constraints(), Ok(None))
                         && issuer.subject().as_raw() == certificate.issuer().as_raw()
                         && certificate.verify_signature(Some(issuer.public_key())).is_ok()
@@ -132,9 +131,9 @@ fn is_old(certificate: &X509Certificate<'_>) -> bool {
     certificate.version() != X509Version::V3
 }
 
-/// Whether a certificate may vouch for others: RFC 5280, section 4.2.1.9.
-pub(super) fn is_authority(certificate: &X509Certificate<'_>) -> bool {
-    certificate.is_ca() || is_old(certificate)
+/// Whether a certificate may vouch for others (RFC 5280, section 4.2.1.9) and has not expired.
+pub(super) fn is_authority(certificate: &X509Certificate<'_>, now: UnixTime) -> bool {
+    (certificate.is_ca() || is_old(certificate)) && check_dates(certificate, now).is_ok()
 }
 
 /// Whether a certificate that says what it is for says servers: RFC 5280, section 4.2.1.12.
@@ -144,7 +143,7 @@ fn is_for_servers(certificate: &X509Certificate<'_>) -> bool {
         .is_ok_and(|usage| usage.is_none_or(|usage| usage.value.server_auth || usage.value.any))
 }
 
-pub(super) fn check_dates(certificate: &X509Certificate<'_>, now: UnixTime) -> Result<(), Error> {
+fn check_dates(certificate: &X509Certificate<'_>, now: UnixTime) -> Result<(), Error> {
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     let validity = certificate.validity();
     let error = if now < validity.not_before.timestamp() {

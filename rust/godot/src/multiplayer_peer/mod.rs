@@ -149,9 +149,9 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     /// [WebSocketMultiplayerPeer]. That is judged only when everything that has arrived has been
     /// read, and when the game has stood still for half of this time or more the peer gets the time
     /// once more: a server that is paused, is loading or stands in a debugger loses nobody. A client
-    /// that stands still for so long does not answer, and is lost. Default:
-    /// 60.0; a player whose network is gone leaves 60 to 80 seconds after its last word. A negative
-    /// value is an error and changes nothing. Applies to connections made later.
+    /// that stands still for so long does not answer, and is lost. Default: 60.0; a player whose
+    /// network is gone leaves 60 to 80 seconds after its last word. A negative value is an error and
+    /// changes nothing. Applies to connections made later.
     /// ```gdscript
     /// # Who is gone leaves within 15 seconds.
     /// peer.heartbeat_interval = 5.0
@@ -230,9 +230,9 @@ pub(crate) struct MioWebSocketMultiplayerPeer {
     /// [member max_clients], and is sent away with HTTP status 503 and a line in the log when
     /// [member handshake_timeout] is over. Without [member supported_protocols] clients may offer any
     /// sub-protocols, of which the answer chooses. If the object that is to be called has been freed,
-    /// each client is sent away with status 503 and a line in the log. `Callable()` (the default; `null`
-    /// is none): all who have passed are let in. Applies to requests that come later. A lambda that uses the peer
-    /// itself keeps it alive; a method does not.
+    /// each client is sent away with status 503 and a line in the log. `Callable()` (the default, for
+    /// which `null` does not do): all who have passed are let in. Applies to requests that come later. A
+    /// lambda that uses the peer itself keeps it alive; a method does not.
     #[var(get = get_admission_callback, set = set_admission_callback)]
     admission_callback: PhantomVar<Callable>,
     /// The proxies in front of a server whose word on a player's address counts: IP addresses
